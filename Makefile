@@ -1,0 +1,203 @@
+# Outbox: one Makefile, no configure step. `make help` lists the targets.
+#
+# liboutbox/*.c            the library; build/liboutbox.a, .so.0
+# relay/*.c relay/sinks/*.c   outbox-relay (everything but main.c is shared with the tests and outboxctl)
+# relay/ctl/*.c            outboxctl
+# tests/unit/*_test.c      one cmocka program each; tests/e2e/*.sh one TAP script each; tests/support/*.c helpers
+
+VERSION   := 0.1.0
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+BUILD     ?= build
+CC        ?= cc
+PKG_CONFIG ?= pkg-config
+JOBS      ?= $(shell nproc 2>/dev/null || echo 2)
+
+PACKAGES  := sqlite3 libcurl libcrypto libconfuse
+TEST_PACKAGES := cmocka libmicrohttpd
+
+WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wwrite-strings -Wvla \
+             -Wformat=2 -Wconversion -Wno-sign-conversion
+ifdef WERROR
+WARNINGS  += -Werror
+endif
+OPTIMISE  ?= -O2 -g
+ifeq ($(SANITIZE),)
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+endif
+LDHARDEN  := -Wl,-z,relro,-z,now -Wl,--as-needed
+SANFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+CFLAGS    ?= $(OPTIMISE)
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS) \
+             -Iliboutbox -Irelay -DOUTBOX_BUILD_VERSION='"$(VERSION)"' -MMD -MP
+ALL_LDFLAGS = -pthread $(LDHARDEN) $(SANFLAGS) $(LDFLAGS)
+
+SQLITE_LIBS  = $(shell $(PKG_CONFIG) --libs sqlite3)
+RELAY_LIBS   = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+TEST_LIBS    = $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
+
+LIB_SRC   := $(filter-out liboutbox/outbox_webhook.c,$(wildcard liboutbox/*.c))
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/schema_sql.o
+HOOK_SRC  := $(wildcard liboutbox/outbox_webhook.c)
+HOOK_OBJ  := $(HOOK_SRC:%.c=$(BUILD)/obj/%.o)
+RELAY_SRC := $(filter-out relay/main.c,$(wildcard relay/*.c)) $(wildcard relay/sinks/*.c)
+RELAY_OBJ := $(RELAY_SRC:%.c=$(BUILD)/obj/%.o)
+CTL_SRC   := $(wildcard relay/ctl/*.c)
+CTL_OBJ   := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
+UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
+SUPPORT   := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard tests/support/*.c))
+BENCH     := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+EXAMPLES  := $(patsubst contrib/examples/%.c,$(BUILD)/examples/%,$(wildcard contrib/examples/*/*.c))
+MAN1      := $(wildcard relay/*.1 relay/ctl/*.1)
+MAN3      := $(wildcard liboutbox/*.3)
+
+PROGRAMS  := $(if $(wildcard relay/main.c),$(BUILD)/outbox-relay) $(if $(CTL_SRC),$(BUILD)/outboxctl)
+LIBRARIES := $(BUILD)/liboutbox.a $(BUILD)/liboutbox.so.0 $(if $(HOOK_SRC),$(BUILD)/liboutbox-webhook.a $(BUILD)/liboutbox-webhook.so.0)
+
+.PHONY: all help demo test check-deps install clean asan tsan valgrind lint format bench examples run-tests
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(LIBRARIES) $(PROGRAMS)
+
+help:
+	@echo 'make              the library and the programs, in $(BUILD)/'
+	@echo 'make demo         a real application, its events in a file and at a receiver'
+	@echo 'make test [T=x]   all tests, or those with x in their name'
+	@echo 'make asan|tsan|valgrind   the tests under a checker'
+	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
+	@echo 'make bench        speed, as ratios to bare programs in the same run'
+	@echo 'make install DESTDIR= PREFIX=/usr/local'
+
+# ---- Set-up: what pkg-config does not find is installed, or named -----------------------------------------------------
+
+DEPS_STAMP := $(BUILD)/.deps-$(shell contrib/install-deps --missing 2>/dev/null | cksum | cut -d' ' -f1)
+
+$(DEPS_STAMP):
+	@contrib/install-deps
+	@mkdir -p $(BUILD) && touch $@
+
+check-deps: $(DEPS_STAMP)
+
+# ---- Compiling --------------------------------------------------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The migrations as one array of C strings: schema/001-….sql, schema/002-….sql, …
+$(BUILD)/schema_sql.c: $(wildcard schema/*.sql) schema/embed.awk
+	@mkdir -p $(@D)
+	awk -f schema/embed.awk $(sort $(wildcard schema/*.sql)) > $@
+
+$(BUILD)/obj/schema_sql.o: $(BUILD)/schema_sql.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# For the programs and tests: every internal function. For others: one object that shows nothing but outbox_*.
+$(BUILD)/internal.a: $(LIB_OBJ) $(HOOK_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/relay.a: $(RELAY_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/liboutbox.a: $(LIB_OBJ)
+	@rm -f $@
+	$(LD) -r -o $(BUILD)/obj/liboutbox.o $^
+	objcopy --localize-hidden $(BUILD)/obj/liboutbox.o
+	$(AR) rcs $@ $(BUILD)/obj/liboutbox.o
+
+$(BUILD)/liboutbox.so.0: $(LIB_OBJ)
+	$(CC) -shared -Wl,-soname,liboutbox.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(SQLITE_LIBS)
+	ln -sf liboutbox.so.0 $(BUILD)/liboutbox.so
+
+# liboutbox-webhook stands alone: what it shares with liboutbox (base64) is inside it, hidden.
+$(BUILD)/liboutbox-webhook.a: $(HOOK_OBJ)
+	@rm -f $@
+	$(LD) -r -o $(BUILD)/obj/liboutbox-webhook.o $^
+	objcopy --localize-hidden $(BUILD)/obj/liboutbox-webhook.o
+	$(AR) rcs $@ $(BUILD)/obj/liboutbox-webhook.o
+
+$(BUILD)/liboutbox-webhook.so.0: $(HOOK_OBJ)
+	$(CC) -shared -Wl,-soname,liboutbox-webhook.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libcrypto)
+	ln -sf liboutbox-webhook.so.0 $(BUILD)/liboutbox-webhook.so
+
+$(BUILD)/outbox-relay: $(BUILD)/obj/relay/main.o $(BUILD)/relay.a $(BUILD)/internal.a
+	$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
+
+$(BUILD)/outboxctl: $(CTL_OBJ) $(BUILD)/relay.a $(BUILD)/internal.a
+	$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
+
+# ---- Examples and the demo: they see what an installed user sees ------------------------------------------------------
+
+examples: $(EXAMPLES)
+
+$(BUILD)/examples/%: contrib/examples/%.c $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -Iliboutbox -o $@ $< $(wildcard $(BUILD)/liboutbox.a $(BUILD)/liboutbox-webhook.a) \
+	    -pthread $(LDHARDEN) $(shell $(PKG_CONFIG) --libs sqlite3 libcrypto libmicrohttpd)
+
+demo: all examples
+	@BUILD=$(BUILD) contrib/demo
+
+# ---- Tests ------------------------------------------------------------------------------------------------------------
+
+$(BUILD)/tests/support/%: tests/support/%.c $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+
+$(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+
+build-tests: all examples $(UNIT) $(SUPPORT)
+
+test: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
+	@BUILD=$(BUILD) JOBS=$(JOBS) tests/run $(T)
+
+asan:
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' test
+
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' test
+
+valgrind: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
+	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --error-exitcode=99' tests/run --unit $(T)
+
+bench: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH) $(SUPPORT)
+	@BUILD=$(BUILD) tests/bench/run
+
+lint: check-deps
+	@tests/lint
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# ---- Install ----------------------------------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 liboutbox/outbox.h $(wildcard liboutbox/outbox_webhook.h) $(DESTDIR)$(PREFIX)/include/
+	for lib in liboutbox $(if $(HOOK_SRC),liboutbox-webhook); do \
+	    install -m 644 $(BUILD)/$$lib.a $(DESTDIR)$(PREFIX)/lib/ && \
+	    install -m 755 $(BUILD)/$$lib.so.0 $(DESTDIR)$(PREFIX)/lib/ && \
+	    ln -sf $$lib.so.0 $(DESTDIR)$(PREFIX)/lib/$$lib.so || exit 1; done
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' liboutbox/outbox.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/outbox.pc
+	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1/)
+	$(if $(MAN3),install -m 644 $(MAN3) $(DESTDIR)$(PREFIX)/share/man/man3/)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

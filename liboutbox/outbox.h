@@ -1,0 +1,307 @@
+/* outbox.h — a transactional outbox for SQLite.
+ *
+ * The application writes its row, what happened (change_log) and what is owed (outbox) in one transaction, guarded by
+ * the row's revision. outbox-relay, or an outbox_reader, delivers what is owed, in commit order.
+ *
+ * One handle per connection, never used by two threads at once. Every function returns one of the codes below unless
+ * it says otherwise; on failure out-parameters are left alone and outbox_errmsg() says in words what happened. The
+ * library prints nothing, never exits and starts no threads. A NULL where an object or a name is needed is
+ * OUTBOX_MISUSE. Strings are UTF-8 and NUL-terminated unless a size goes with them; sizes are bytes, times are
+ * microseconds since 1970-01-01 UTC. A handle carried over fork() answers OUTBOX_MISUSE in the child.
+ */
+#ifndef OUTBOX_H
+#define OUTBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OUTBOX_API __attribute__((visibility("default")))
+#else
+#define OUTBOX_API
+#endif
+
+#define OUTBOX_VERSION "0.1.0"
+
+/* ---- Result codes ------------------------------------------------------------------------------------------------
+ * 1..99 are answers, 100 and up are faults. The numbers are fixed for ever. Each line says what the caller does next.
+ */
+enum {
+    OUTBOX_OK = 0,
+    OUTBOX_DONE = 1,        /* outbox_reader_next: no event within the timeout. Call again. */
+    OUTBOX_CONFLICT = 2,    /* the row is not at the expected revision (outbox_found_revision). Read it, decide, retry. */
+    OUTBOX_NOT_FOUND = 3,   /* there is no such row. */
+    OUTBOX_GAP = 4,         /* events this reader still needed are gone (outbox_reader_gap). Resynchronise. */
+    OUTBOX_INTERRUPTED = 5, /* outbox_reader_interrupt() was called, or sqlite3_interrupt(). */
+
+    OUTBOX_INVALID = 100,    /* the input cannot be stored or delivered. Mend the input; retrying will not help. */
+    OUTBOX_MISUSE = 101,     /* the call is wrong here: NULL, wrong thread of fork, wrong state. Mend the program. */
+    OUTBOX_CONSTRAINT = 102, /* the application's own CHECK, UNIQUE, FOREIGN KEY, NOT NULL or RAISE said no. */
+    OUTBOX_TOOBIG = 103,     /* the payload is over max-payload, or over SQLite's own limit. */
+    OUTBOX_BUSY = 104,       /* somebody else holds the lock. In a transaction: roll it all back, then retry. */
+    OUTBOX_STALE = 105,      /* an operator moved this reader's cursor, or it was taken over. Close and reopen. */
+    OUTBOX_ABORTED = 106,    /* SQLite has ended the transaction itself. outbox_rollback(), then start it again. */
+    OUTBOX_READONLY = 107,   /* the database or its directory cannot be written. */
+    OUTBOX_FULL = 108,       /* the disk, or max_page_count, is full. Free space, retry. */
+    OUTBOX_IO = 109,         /* the operating system reported an I/O error. */
+    OUTBOX_CORRUPT = 110,    /* the file is not a database, or a damaged one. Restore it. */
+    OUTBOX_SCHEMA = 111,     /* our tables are missing, or a table of one of our names is not ours. */
+    OUTBOX_NEWER = 112,      /* the database needs a newer library. Upgrade. */
+    OUTBOX_REWOUND = 113,    /* the database is behind the cursor: an older copy was put in its place. */
+    OUTBOX_NOMEM = 114,      /* out of memory. */
+    OUTBOX_ERROR = 115       /* any other SQLite error; outbox_errmsg() has its words. */
+};
+
+typedef struct outbox outbox;               /* a handle: one connection */
+typedef struct outbox_reader outbox_reader; /* a durable consumer */
+
+/* ---- Open and close ---------------------------------------------------------------------------------------------- */
+
+enum { OUTBOX_SYNC_FULL = 0, OUTBOX_SYNC_NORMAL = 1 };
+enum {
+    OUTBOX_OPEN_EXISTING = 1,  /* do not create the file: OUTBOX_NOT_FOUND where it is missing */
+    OUTBOX_OPEN_NO_MIGRATE = 2 /* leave the schema as it is; OUTBOX_SCHEMA where ours is missing */
+};
+
+/* Every options struct begins with its size, set by the caller to sizeof; zero is every other field's default.
+ * A non-zero byte past the size that this library knows is OUTBOX_INVALID: an option it cannot honour. */
+typedef struct outbox_open_options {
+    size_t size;
+    int flags;           /* OUTBOX_OPEN_… */
+    int busy_timeout_ms; /* how long to wait for another writer; 0: 5,000; negative: not at all */
+    int synchronous;     /* OUTBOX_SYNC_…; below FULL a power cut can take the last commits, row and event together */
+} outbox_open_options;
+
+/* Opens or creates the database at path: WAL, synchronous FULL, busy timeout 5 s, foreign keys on, schema migrated.
+ * options may be NULL. *out is the caller's, to be closed; on failure it is untouched, and outbox_strerror() has the
+ * words. Errors: NOT_FOUND, BUSY, READONLY, FULL, IO, CORRUPT, SCHEMA, NEWER, INVALID, NOMEM. */
+OUTBOX_API int outbox_open(const char *path, const outbox_open_options *options, outbox **out);
+
+/* Uses the application's own connection: no pragma, no DDL, nothing migrated. The connection stays the application's
+ * and must outlive the handle. Only OUTBOX_SCHEMA and OUTBOX_NEWER are new to the errors of outbox_open; a connection
+ * of another copy of SQLite in this process is MISUSE (two copies drop each other's locks). */
+OUTBOX_API int outbox_attach(sqlite3 *db, const outbox_open_options *options, outbox **out);
+OUTBOX_API int outbox_attach_checked(sqlite3 *db, const outbox_open_options *options, outbox **out,
+                                     int (*callers_sqlite)(void));
+#define outbox_attach(db, options, out) outbox_attach_checked((db), (options), (out), sqlite3_libversion_number)
+
+/* Closes the handle and, unless attached, its connection; an open transaction is rolled back. NULL is fine. Readers
+ * are closed first. In a forked child it frees memory only. */
+OUTBOX_API void outbox_close(outbox *);
+
+/* Brings the schema of the handle's database up to date, in one transaction; safe beside other processes that do the
+ * same. Errors: MISUSE inside a transaction, SCHEMA (a table of ours by name only), NEWER, and those of a write. */
+OUTBOX_API int outbox_migrate(outbox *);
+
+/* The whole schema as SQL text, static: for applications that own their migrations. Run it in one transaction. */
+OUTBOX_API const char *outbox_schema_sql(void);
+
+OUTBOX_API sqlite3 *outbox_db(outbox *);              /* the connection, for the application's own statements */
+OUTBOX_API const char *outbox_errmsg(const outbox *); /* the last failure in words; valid until the next call */
+OUTBOX_API const char *outbox_strerror(int code);     /* a code in words, static */
+
+/* ---- Transactions ------------------------------------------------------------------------------------------------
+ * A write outside a transaction is its own BEGIN IMMEDIATE … COMMIT. Inside one, the library's or the application's
+ * own, it joins; a failed call then leaves nothing behind and the transaction goes on, unless it is ABORTED.
+ */
+
+/* BEGIN IMMEDIATE. Errors: MISUSE inside a transaction, BUSY, READONLY, IO. */
+OUTBOX_API int outbox_begin(outbox *);
+
+/* COMMIT. Whatever it returns, no transaction is open afterwards. Errors: MISUSE outside one, CONSTRAINT (a deferred
+ * foreign key), ABORTED (SQLite had ended it before), BUSY, FULL, IO: nothing was committed. */
+OUTBOX_API int outbox_commit(outbox *);
+
+/* ROLLBACK. Outside a transaction it is OK. A transaction begun here is ended with one of these two, not by SQL. */
+OUTBOX_API int outbox_rollback(outbox *);
+
+/* ---- Values ------------------------------------------------------------------------------------------------------
+ * A column's name and value. The layout is frozen; build it with the functions. Names and data are borrowed until the
+ * call returns.
+ */
+enum { OUTBOX_TYPE_NULL = 0, OUTBOX_TYPE_INTEGER = 1, OUTBOX_TYPE_REAL = 2, OUTBOX_TYPE_TEXT = 3, OUTBOX_TYPE_BLOB = 4 };
+
+typedef struct outbox_value {
+    const char *column;
+    int32_t type;
+    int32_t reserved; /* 0 */
+    int64_t size;     /* bytes of data; TEXT and BLOB only */
+    union {
+        int64_t integer;
+        double real;
+        const void *data;
+    } as;
+} outbox_value;
+
+static inline outbox_value outbox_null(const char *column)
+{
+    outbox_value v = {column, OUTBOX_TYPE_NULL, 0, 0, {0}};
+    return v;
+}
+
+static inline outbox_value outbox_int(const char *column, int64_t value)
+{
+    outbox_value v = {column, OUTBOX_TYPE_INTEGER, 0, 0, {0}};
+    v.as.integer = value;
+    return v;
+}
+
+static inline outbox_value outbox_real(const char *column, double value)
+{
+    outbox_value v = {column, OUTBOX_TYPE_REAL, 0, 0, {0}};
+    v.as.real = value;
+    return v;
+}
+
+/* text of size bytes; a NUL inside is kept, malformed UTF-8 is refused by the write. NULL text is NULL. */
+static inline outbox_value outbox_text_n(const char *column, const char *text, size_t size)
+{
+    outbox_value v = {column, text ? OUTBOX_TYPE_TEXT : OUTBOX_TYPE_NULL, 0, (int64_t)size, {0}};
+    v.as.data = text;
+    return v;
+}
+
+static inline outbox_value outbox_text(const char *column, const char *text)
+{
+    return outbox_text_n(column, text, text ? strlen(text) : 0);
+}
+
+/* NULL data with a size of 0 is the empty BLOB. */
+static inline outbox_value outbox_blob(const char *column, const void *data, size_t size)
+{
+    outbox_value v = {column, OUTBOX_TYPE_BLOB, 0, (int64_t)size, {0}};
+    v.as.data = data;
+    return v;
+}
+
+/* ---- Writes ------------------------------------------------------------------------------------------------------ */
+
+#define OUTBOX_ANY_REVISION ((int64_t)-1) /* last write wins */
+
+enum {
+    OUTBOX_SKIP_UNCHANGED = 1, /* upsert: a row that would stay as it is: OK, its revision, last_seq 0, no event */
+    OUTBOX_BLOB = 2            /* emit: the payload is bytes, not JSON; needs its size */
+};
+
+typedef struct outbox_write_options {
+    size_t size;
+    const char *topic;        /* NULL: the table's name. Not for emit, which names its own */
+    const char *ordering_key; /* NULL: order is kept per (table, key), for emit per (topic, key) */
+    const char *headers;      /* NULL, or a JSON object whose values are strings */
+    int flags;
+} outbox_write_options;
+
+/* Inserts or updates one row of table, logs the change and owes it.
+ *
+ * table is any ordinary or WITHOUT ROWID table of `main` with a PRIMARY KEY and `revision INTEGER NOT NULL DEFAULT 1`.
+ * row has n values; all columns of the primary key among them, but for a rowid alias, which SQLite assigns where it is
+ * left out and expected_revision is 0 (outbox_last_key). A column left out keeps its value on update and takes its
+ * default on insert; `revision` and generated columns are ignored.
+ * expected_revision: 0 the row must not exist; n it must be at n; OUTBOX_ANY_REVISION whatever is there.
+ * options and revision may be NULL; *revision is the row's new one.
+ * Errors: CONFLICT (nothing written; outbox_found_revision), INVALID, CONSTRAINT, TOOBIG, BUSY, ABORTED, READONLY,
+ * FULL, IO, SCHEMA, NEWER, MISUSE, NOMEM. */
+OUTBOX_API int outbox_upsert(outbox *, const char *table, const outbox_value *row, int n, int64_t expected_revision,
+                             const outbox_write_options *options, int64_t *revision);
+
+/* The same with the row as a JSON object of size bytes (-1: NUL-terminated). true and false are 1 and 0, null is NULL,
+ * {"$base64":"…"} is a BLOB, any other object or array is stored as its JSON text; a number with a fraction or an
+ * exponent is REAL, any other must fit int64. What outbox_get() returns can be changed and written back. */
+OUTBOX_API int outbox_upsert_json(outbox *, const char *table, const char *json, ptrdiff_t size,
+                                  int64_t expected_revision, const outbox_write_options *options, int64_t *revision);
+
+/* Deletes the row whose primary key has the text form key (see outbox_last_key); logged at old revision + 1.
+ * A missing row is NOT_FOUND at OUTBOX_ANY_REVISION, else CONFLICT with found revision 0. expected_revision 0 is
+ * INVALID. Errors as for outbox_upsert. */
+OUTBOX_API int outbox_delete(outbox *, const char *table, const char *key, int64_t expected_revision,
+                             const outbox_write_options *options);
+
+/* Owes a message that belongs to no row. payload: JSON text of size bytes (-1: NUL-terminated), stored as it is, or
+ * with OUTBOX_BLOB any bytes; NULL with size 0 or -1 is a message without payload. key may be NULL. *seq, where not
+ * NULL, is the event's. Errors as for outbox_upsert, but for CONFLICT. */
+OUTBOX_API int outbox_emit(outbox *, const char *topic, const char *key, const void *payload, ptrdiff_t size,
+                           const outbox_write_options *options, int64_t *seq);
+
+/* Reads a row as a JSON object (every column, generated ones too) and its revision; either out may be NULL. *row_json
+ * is the library's, valid until the next call. Errors: NOT_FOUND, INVALID, BUSY, IO, CORRUPT, MISUSE, NOMEM. */
+OUTBOX_API int outbox_get(outbox *, const char *table, const char *key, const char **row_json, int64_t *revision);
+
+OUTBOX_API int64_t outbox_found_revision(const outbox *); /* after CONFLICT: the row's revision; 0: no such row */
+OUTBOX_API int64_t outbox_last_seq(const outbox *);       /* of the last write that made an event; 0: it made none */
+
+/* The key of the last row written, as text: an integer in decimal, text as it is, {"$base64":"…"} for a BLOB, a JSON
+ * array of the values when composite. This form is used everywhere: in events, here and on the command line. Valid
+ * until the next call; "" before the first. */
+OUTBOX_API const char *outbox_last_key(const outbox *);
+
+/* ---- Reading: a durable consumer --------------------------------------------------------------------------------- */
+
+/* One event. Borrowed from the reader: valid until the next outbox_reader_next() or outbox_reader_close(). Strings are
+ * NUL-terminated as well as sized; NULL where absent. Grows at its end only. */
+typedef struct outbox_event {
+    int64_t seq;
+    int64_t prev;     /* the event before it in this stream; of the first, the seq the stream began after */
+    int64_t revision; /* 0 for emit */
+    int64_t time_us;  /* when it was written */
+    const char *op;   /* insert, update, delete, emit; row in a snapshot */
+    const char *id;   /* SOURCE-SEQ: the same at every delivery */
+    const char *topic;
+    const char *table; /* NULL for emit */
+    const char *key;
+    const char *ordering_key; /* NULL unless one was given */
+    const void *payload;      /* JSON text, or bytes where payload_is_blob; NULL for delete */
+    const char *before;       /* JSON object; NULL for insert and emit */
+    const char *headers;      /* JSON object; NULL where none */
+    size_t topic_size, table_size, key_size, ordering_key_size, payload_size, before_size, headers_size;
+    int payload_is_blob;
+} outbox_event;
+
+enum { OUTBOX_FROM_START = 0, OUTBOX_FROM_NOW = 1 };
+
+typedef struct outbox_reader_options {
+    size_t size;
+    int from;        /* where a new consumer begins: OUTBOX_FROM_START, the oldest event owed, or _NOW */
+    int batch_count; /* events read ahead at the most; 0: 100 */
+} outbox_reader_options;
+
+/* Opens consumer (1 to 64 of [A-Za-z0-9._-], no leading dot) and registers it where it is new: from then on nothing it
+ * has not acknowledged is reclaimed. The consumer is held by a lock on DATABASE.CONSUMER.lock, which dies with this
+ * process. The reader belongs to its handle, is used by the handle's thread, and is closed before it.
+ * Errors: BUSY (held by another: errmsg names it), INVALID, REWOUND, SCHEMA, MISUSE inside a transaction, and those
+ * of a write. */
+OUTBOX_API int outbox_reader_open(outbox *, const char *consumer, const outbox_reader_options *options,
+                                  outbox_reader **out);
+
+/* The next event in seq order, waiting at most timeout_ms (0: look only; -1: for ever). Nothing is handed out before
+ * it is on stable storage, unless the connection runs at synchronous=OFF. No read transaction is held between calls.
+ * Errors: DONE, INTERRUPTED, GAP (again at each call until reopened past it), STALE, REWOUND, MISUSE (a timeout inside
+ * a transaction), BUSY, IO, CORRUPT, NOMEM. */
+OUTBOX_API int outbox_reader_next(outbox_reader *, int timeout_ms, const outbox_event **event);
+
+/* Acknowledges everything up to seq, durably: those events are not handed out again. Inside the handle's open
+ * transaction it joins, so that work kept in this database is exactly once. A seq not handed out is MISUSE.
+ * Errors: STALE, MISUSE, and those of a write. */
+OUTBOX_API int outbox_reader_ack(outbox_reader *, int64_t seq);
+
+/* After GAP: the last seq read and the first one still there (0: none). OUTBOX_NOT_FOUND where there is no gap. */
+OUTBOX_API int outbox_reader_gap(const outbox_reader *, int64_t *last_read, int64_t *first_available);
+
+/* A descriptor for poll(): readable when outbox_reader_next(reader, 0, …) is worth a call. -1 where there is none. */
+OUTBOX_API int outbox_reader_fd(const outbox_reader *);
+
+/* Makes a waiting or the next outbox_reader_next() return INTERRUPTED. From any thread or signal handler. */
+OUTBOX_API void outbox_reader_interrupt(outbox_reader *);
+
+OUTBOX_API void outbox_reader_close(outbox_reader *); /* NULL is fine; the cursor stays */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+/* wal.h — the write-ahead log: made durable before delivery, kept short without hurting anybody. */
+#ifndef OUTBOX_WAL_H
+#define OUTBOX_WAL_H
+
+#include <stdbool.h>
+
+#include <sqlite3.h>
+
+/* Syncs the WAL of db's main database through SQLite's own handle (never open() it: closing that descriptor would drop
+ * SQLite's locks). What this connection has read is on stable storage when it returns SQLITE_OK: frames are either in
+ * the WAL just synced or were checkpointed, which synced them. At synchronous=OFF of the writer's checkpoints that
+ * does not hold, and nothing here can make it. */
+int wal_sync(sqlite3 *db);
+
+/* Whether this SQLite has the WAL-reset race (before 3.51.3, but for 3.50.7+ and 3.44.6+ of those branches): a passive
+ * checkpoint beside another process's commit can corrupt the file. version as sqlite3_libversion_number(). */
+bool wal_reset_race(int version);
+
+/* Keeps the WAL of one connection of ours short. On a SQLite with the race: automatic checkpoints are off and, from
+ * WAL_CHECKPOINT_FRAMES on, one is made under our own write lock (BEGIN IMMEDIATE on db, a passive checkpoint on a
+ * second connection opened at need, COMMIT). Elsewhere SQLite's own automatic checkpoint is left alone. */
+struct wal_keeper {
+    sqlite3 *db;     /* borrowed */
+    sqlite3 *helper; /* the second connection; NULL until needed */
+    int frames;      /* in the WAL at this connection's last commit */
+    bool guarded;    /* this SQLite has the race */
+};
+
+enum { WAL_CHECKPOINT_FRAMES = 500 };
+
+void wal_keeper_init(struct wal_keeper *, sqlite3 *db); /* takes db's wal hook */
+void wal_keeper_fini(struct wal_keeper *);
+
+/* After a commit, outside a transaction: checkpoints where it is time. An SQLite code that only says why it could not
+ * (BUSY, FULL, IO): the commit stands all the same. */
+int wal_keeper_tend(struct wal_keeper *);
+
+#endif
