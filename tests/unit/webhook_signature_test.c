@@ -151,7 +151,10 @@ static void either_secret_of_a_rotation_fits(void **state)
 {
     (void)state;
     outbox_webhook_secret secrets[] = {secret_of(OTHER), secret_of(SECRET)};
+    outbox_webhook_secret swapped[] = {secrets[1], secrets[0]};
 
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), swapped, 2, SIGNED_AT, 300),
+                     OUTBOX_WEBHOOK_OK);
     assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), secrets, 2, SIGNED_AT, 300),
                      OUTBOX_WEBHOOK_OK);
     assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), secrets, 1, SIGNED_AT, 300),
