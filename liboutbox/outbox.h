@@ -80,8 +80,8 @@ typedef struct outbox_open_options {
 } outbox_open_options;
 
 /* Opens or creates the database at path: WAL, synchronous FULL, busy timeout 5 s, foreign keys on, schema migrated.
- * options may be NULL. *out is the caller's, to be closed; on failure it is untouched, and outbox_strerror() has the
- * words. Errors: NOT_FOUND, BUSY, READONLY, FULL, IO, CORRUPT, SCHEMA, NEWER, INVALID, NOMEM. */
+ * options may be NULL. *out is the caller's, to be closed; on failure it is untouched, and outbox_errmsg(NULL)
+ * has the words. Errors: NOT_FOUND, BUSY, READONLY, FULL, IO, CORRUPT, SCHEMA, NEWER, INVALID, NOMEM. */
 OUTBOX_API int outbox_open(const char *path, const outbox_open_options *options, outbox **out);
 
 /* Uses the application's own connection: no pragma, no DDL, nothing migrated. The connection stays the application's
@@ -103,8 +103,11 @@ OUTBOX_API int outbox_migrate(outbox *);
 /* The whole schema as SQL text, static: for applications that own their migrations. Run it in one transaction. */
 OUTBOX_API const char *outbox_schema_sql(void);
 
-OUTBOX_API sqlite3 *outbox_db(outbox *);              /* the connection, for the application's own statements */
-OUTBOX_API const char *outbox_errmsg(const outbox *); /* the last failure in words; valid until the next call */
+OUTBOX_API sqlite3 *outbox_db(outbox *); /* the connection, for the application's own statements */
+
+/* The last failure in words, valid until the next call on the handle. NULL: the words of this thread's last outbox_open or
+ * outbox_attach that failed. */
+OUTBOX_API const char *outbox_errmsg(const outbox *);
 OUTBOX_API const char *outbox_strerror(int code);     /* a code in words, static */
 
 /* ---- Transactions ------------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+/* error.c — codes and words.
+ *
+ * One table turns SQLite's result codes into ours, one gives each of ours its sentence. Nothing here decides anything.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "handle.h"
+
+int code_of_sqlite(int rc)
+{
+    switch (rc) {
+    case SQLITE_IOERR_NOMEM: return OUTBOX_NOMEM;
+    case SQLITE_READONLY_DBMOVED: return OUTBOX_IO;
+    default: break;
+    }
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE: return OUTBOX_OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return OUTBOX_BUSY;
+    case SQLITE_CONSTRAINT: return OUTBOX_CONSTRAINT;
+    case SQLITE_MISMATCH: return OUTBOX_INVALID;
+    case SQLITE_TOOBIG: return OUTBOX_TOOBIG;
+    case SQLITE_READONLY:
+    case SQLITE_PERM: return OUTBOX_READONLY;
+    case SQLITE_FULL: return OUTBOX_FULL;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_NOLFS:
+    case SQLITE_PROTOCOL: return OUTBOX_IO;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return OUTBOX_CORRUPT;
+    case SQLITE_NOMEM: return OUTBOX_NOMEM;
+    case SQLITE_INTERRUPT: return OUTBOX_INTERRUPTED;
+    case SQLITE_MISUSE: return OUTBOX_MISUSE;
+    default: return OUTBOX_ERROR;
+    }
+}
+
+int fail(outbox *ob, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(ob->message, sizeof ob->message, format, args);
+    va_end(args);
+    return code;
+}
+
+int fail_sqlite(outbox *ob, int rc, const char *what)
+{
+    int extended = sqlite3_extended_errcode(ob->db);
+    /* The connection remembers only its last error; where that is another one, rc alone is what we know. */
+    bool same = (extended & 0xff) == (rc & 0xff);
+    const char *words = same ? sqlite3_errmsg(ob->db) : sqlite3_errstr(rc);
+    if (extended == SQLITE_BUSY_SNAPSHOT)
+        words = "another connection has written since this transaction first read; roll back and begin with BEGIN IMMEDIATE";
+    return fail(ob, code_of_sqlite(same ? extended : rc), "%s: %s", what, words);
+}
+
+const char *outbox_strerror(int code)
+{
+    switch (code) {
+    case OUTBOX_OK: return "ok";
+    case OUTBOX_DONE: return "no event within the timeout";
+    case OUTBOX_CONFLICT: return "the row is not at the expected revision";
+    case OUTBOX_NOT_FOUND: return "not found";
+    case OUTBOX_GAP: return "events that this consumer still needed are gone";
+    case OUTBOX_INTERRUPTED: return "interrupted";
+    case OUTBOX_INVALID: return "the input cannot be stored";
+    case OUTBOX_MISUSE: return "the function was called in a way or at a time it does not allow";
+    case OUTBOX_CONSTRAINT: return "a constraint of the application's refused the write";
+    case OUTBOX_TOOBIG: return "too big";
+    case OUTBOX_BUSY: return "held by somebody else";
+    case OUTBOX_STALE: return "the consumer was moved or taken over; reopen it";
+    case OUTBOX_ABORTED: return "SQLite has rolled the transaction back; roll back and begin again";
+    case OUTBOX_READONLY: return "the database cannot be written";
+    case OUTBOX_FULL: return "the disk is full";
+    case OUTBOX_IO: return "input/output error";
+    case OUTBOX_CORRUPT: return "not a database, or a damaged one";
+    case OUTBOX_SCHEMA: return "the outbox tables are missing or not ours";
+    case OUTBOX_NEWER: return "the database needs a newer outbox library";
+    case OUTBOX_REWOUND: return "the database is behind the consumer: an older copy was put in its place";
+    case OUTBOX_NOMEM: return "out of memory";
+    case OUTBOX_ERROR: return "SQLite error";
+    default: return "unknown code";
+    }
+}

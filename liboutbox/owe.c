@@ -1,0 +1,65 @@
+/* owe.c — see owe.h.
+ *
+ * Plain INSERTs only: AUTOINCREMENT then hands out every seq exactly once, in commit order, without a gap, and a seq
+ * that is missing proves a loss.
+ */
+#include <stdbool.h>
+
+#include "handle.h"
+#include "owe.h"
+#include "timestamp.h"
+
+enum { LOG_TOPIC = 1, LOG_TABLE, LOG_KEY, LOG_ORDERING_KEY, LOG_OP, LOG_REVISION, LOG_BEFORE, LOG_PAYLOAD, LOG_HEADERS, LOG_CREATED_AT };
+
+/* NULL text binds NULL; nothing is copied: all of it outlives the step. */
+static int bind_text(sqlite3_stmt *st, int parameter, const char *text, size_t size)
+{
+    return sqlite3_bind_text64(st, parameter, text, size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int bind_name(sqlite3_stmt *st, int parameter, const char *text)
+{
+    return sqlite3_bind_text(st, parameter, text, -1, SQLITE_STATIC);
+}
+
+static int bind_payload(sqlite3_stmt *st, const struct change *c)
+{
+    if (!c->payload)
+        return sqlite3_bind_null(st, LOG_PAYLOAD);
+    if (c->payload_is_blob)
+        return sqlite3_bind_blob64(st, LOG_PAYLOAD, c->payload, c->payload_size, SQLITE_STATIC);
+    return bind_text(st, LOG_PAYLOAD, c->payload, c->payload_size);
+}
+
+static int bind(sqlite3_stmt *st, const struct change *c)
+{
+    int rc = bind_name(st, LOG_TOPIC, c->topic);
+    rc |= bind_name(st, LOG_TABLE, c->table);
+    rc |= bind_text(st, LOG_KEY, c->key, c->key_size);
+    rc |= bind_name(st, LOG_ORDERING_KEY, c->options->ordering_key);
+    rc |= bind_name(st, LOG_OP, c->op);
+    rc |= c->revision ? sqlite3_bind_int64(st, LOG_REVISION, c->revision) : sqlite3_bind_null(st, LOG_REVISION);
+    rc |= bind_text(st, LOG_BEFORE, c->before, c->before_size);
+    rc |= bind_payload(st, c);
+    rc |= bind_name(st, LOG_HEADERS, c->options->headers);
+    rc |= sqlite3_bind_int64(st, LOG_CREATED_AT, timestamp_now_us());
+    return rc;
+}
+
+int owe(outbox *ob, const struct change *c, int64_t *seq)
+{
+    int code;
+    sqlite3_stmt *log = handle_statement(ob, ST_LOG, &code);
+    sqlite3_stmt *due = log ? handle_statement(ob, ST_OWE, &code) : NULL;
+    if (!due)
+        return code;
+    if (bind(log, c) != SQLITE_OK)
+        return fail_sqlite(ob, sqlite3_errcode(ob->db), "change_log");
+    int rc = statement_run(log);
+    if (rc != SQLITE_OK)
+        return fail_sqlite(ob, rc, "change_log");
+    *seq = sqlite3_last_insert_rowid(ob->db);
+    sqlite3_bind_int64(due, 1, *seq);
+    rc = statement_run(due);
+    return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(ob, rc, "outbox");
+}

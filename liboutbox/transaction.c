@@ -1,0 +1,171 @@
+/* transaction.c — begin, commit, rollback, and the scope of a single write.
+ *
+ * The invariant: after a failed call nothing of it is in the database, and nobody goes on writing into a transaction
+ * that SQLite has ended on its own (full disk, I/O error, ON CONFLICT ROLLBACK). sqlite3_get_autocommit() is looked at
+ * whenever a statement has failed.
+ */
+#include "handle.h"
+#include "transaction.h"
+
+static int run(outbox *ob, enum statement which, const char *what)
+{
+    int code;
+    sqlite3_stmt *st = handle_statement(ob, which, &code);
+    if (!st)
+        return code;
+    int rc = statement_run(st);
+    return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(ob, rc, what);
+}
+
+/* Rolls back and keeps the message of the failure that led here. */
+static void rollback_quietly(outbox *ob)
+{
+    int ignored;
+    sqlite3_stmt *st = handle_statement(ob, ST_ROLLBACK, &ignored);
+    if (st)
+        statement_run(st);
+    if (!sqlite3_get_autocommit(ob->db))
+        sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static int refuse_aborted(outbox *ob)
+{
+    return fail(ob, OUTBOX_ABORTED, "SQLite has rolled back the transaction that was open; call outbox_rollback and start it again");
+}
+
+/* COMMIT, and whatever it says no transaction is open afterwards. */
+static int commit(outbox *ob)
+{
+    int code = run(ob, ST_COMMIT, "commit");
+    if (!sqlite3_get_autocommit(ob->db))
+        rollback_quietly(ob);
+    /* The commit stands; a checkpoint that could not be made now is made after a later one. */
+    if (code == OUTBOX_OK && ob->keeps_wal)
+        wal_keeper_tend(&ob->keeper);
+    return code;
+}
+
+int outbox_begin(outbox *ob)
+{
+    int code = handle_enter(ob);
+    if (code != OUTBOX_OK)
+        return code;
+    if (!sqlite3_get_autocommit(ob->db))
+        return fail(ob, OUTBOX_MISUSE, "a transaction is already open; commit it or roll it back first");
+    ob->began = ob->aborted = false;
+    code = run(ob, ST_BEGIN, "begin");
+    ob->began = code == OUTBOX_OK;
+    return code;
+}
+
+int outbox_commit(outbox *ob)
+{
+    int code = handle_enter(ob);
+    if (code != OUTBOX_OK)
+        return code;
+    bool open = !sqlite3_get_autocommit(ob->db), lost = ob->began || ob->aborted;
+    ob->began = ob->aborted = false;
+    if (!open && lost)
+        return fail(ob, OUTBOX_ABORTED, "nothing was committed: SQLite had rolled the transaction back");
+    if (!open)
+        return fail(ob, OUTBOX_MISUSE, "there is no transaction to commit");
+    return commit(ob);
+}
+
+int outbox_rollback(outbox *ob)
+{
+    int code = handle_enter(ob);
+    if (code != OUTBOX_OK)
+        return code;
+    ob->began = ob->aborted = false;
+    if (sqlite3_get_autocommit(ob->db))
+        return OUTBOX_OK;
+    code = run(ob, ST_ROLLBACK, "rollback");
+    return sqlite3_get_autocommit(ob->db) ? OUTBOX_OK : code;
+}
+
+/* A deferred transaction that only reads so far takes the write lock now: were we to read the row first, another
+ * connection's commit in between would make our write fail at once, whatever the busy timeout. */
+static int take_write_lock(outbox *ob)
+{
+    if (sqlite3_txn_state(ob->db, "main") == SQLITE_TXN_WRITE)
+        return OUTBOX_OK;
+    return run(ob, ST_TAKE_WRITE_LOCK, "write lock");
+}
+
+int scope_enter(outbox *ob, struct scope *scope)
+{
+    *scope = (struct scope){false, false};
+    int code;
+    if (sqlite3_get_autocommit(ob->db)) {
+        if (ob->began || ob->aborted)
+            return refuse_aborted(ob);
+        code = run(ob, ST_BEGIN, "begin");
+        scope->own = code == OUTBOX_OK;
+    } else {
+        ob->aborted = false; /* a BEGIN since: the application has understood */
+        code = take_write_lock(ob);
+    }
+    if (code != OUTBOX_OK)
+        return code;
+    code = handle_refresh(ob);
+    return code == OUTBOX_OK ? OUTBOX_OK : scope_leave(ob, scope, code);
+}
+
+int scope_protect(outbox *ob, struct scope *scope)
+{
+    if (scope->own || scope->protected)
+        return OUTBOX_OK; /* our own transaction is rolled back as a whole */
+    int code = run(ob, ST_SAVEPOINT, "savepoint");
+    scope->protected = code == OUTBOX_OK;
+    return code;
+}
+
+static int leave_own(outbox *ob, int code)
+{
+    if (code == OUTBOX_OK)
+        return commit(ob);
+    if (!sqlite3_get_autocommit(ob->db))
+        rollback_quietly(ob);
+    return code;
+}
+
+/* SQLite has ended the application's transaction under us: all of it is gone, not only our part. */
+static int leave_aborted(outbox *ob)
+{
+    char cause[MESSAGE_SIZE / 2];
+    sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
+    ob->aborted = true;
+    return fail(ob, OUTBOX_ABORTED, "SQLite has rolled the whole transaction back: %s", cause);
+}
+
+int scope_leave(outbox *ob, struct scope *scope, int code)
+{
+    if (scope->own)
+        return leave_own(ob, code);
+    if (sqlite3_get_autocommit(ob->db))
+        return leave_aborted(ob);
+    if (!scope->protected)
+        return code;
+    scope->protected = false;
+    if (code == OUTBOX_OK)
+        return run(ob, ST_RELEASE, "release savepoint");
+
+    char cause[MESSAGE_SIZE];
+    sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
+    int undone = run(ob, ST_ROLLBACK_TO, "rollback to savepoint");
+    if (undone == OUTBOX_OK)
+        undone = run(ob, ST_RELEASE, "release savepoint");
+    if (sqlite3_get_autocommit(ob->db))
+        return leave_aborted(ob);
+    if (undone != OUTBOX_OK)
+        return undone;
+    return fail(ob, code, "%s", cause);
+}
+
+int scope_discard(outbox *ob, struct scope *scope)
+{
+    /* Any code but OUTBOX_OK undoes; its own failure to do so is the only one worth telling. */
+    int code = scope_leave(ob, scope, OUTBOX_CONFLICT);
+    return code == OUTBOX_CONFLICT ? OUTBOX_OK : code;
+}
