@@ -89,6 +89,8 @@ static void every_form_of_retry_after_is_read_and_clamped(void **state)
         {"0x10", NOTHING},
         {"20261109", 3600}, /* a number of seconds, not a date */
         {"Mon", NOTHING},
+        {"10 Nov 2026", NOTHING},
+        {"Mon, 09 Nov 2026", NOTHING},
         {"Mon, 99 Nov 2026 99:99:99 GMT", NOTHING},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

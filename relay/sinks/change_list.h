@@ -1,0 +1,25 @@
+/* change_list.h — what a sink owes to failed_deliveries until its next settlement. */
+#ifndef RELAY_SINKS_CHANGE_LIST_H
+#define RELAY_SINKS_CHANGE_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sink.h"
+
+struct change_list { /* zero-initialised is empty and valid */
+    struct failed_change *changes;
+    size_t count, capacity;
+};
+
+void change_list_free(struct change_list *);
+
+/* Appends a copy of change, its strings too. False: out of memory, and the list is as it was. */
+bool change_list_add(struct change_list *, const struct failed_change *change);
+
+void change_list_cut(struct change_list *, size_t count); /* back to its first count changes */
+
+/* Gives the whole list to a settlement, and is empty. */
+void change_list_give(struct change_list *, struct settlement *out);
+
+#endif

@@ -1,0 +1,46 @@
+/* lane.h — one ordering key's queue of events, and the table of all of them. The window's own; see window.h. */
+#ifndef RELAY_SINKS_LANE_H
+#define RELAY_SINKS_LANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A hash that can't grow leaves the element out and says so, instead of ending the process. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "window.h"
+
+enum lane_state {
+    LANE_READY,     /* in the window's ready list */
+    LANE_IN_FLIGHT, /* its first event is */
+    LANE_BACKOFF,   /* in the window's heap: its first event waits for another try */
+    LANE_PARKED     /* its first event is dead, and the others wait for an operator */
+};
+
+struct lane {
+    char *key;        /* NULL: one unordered event's own */
+    uint64_t key_sum; /* a hash of the key, or the loner's number */
+    enum lane_state state;
+    bool aside; /* all its events have stepped aside; else all are fresh */
+    int count;
+    struct window_event *first, *last;
+    struct lane *prev, *next; /* the ready lanes, who has waited longest first */
+    UT_hash_handle hh;
+};
+
+struct lane_table { /* zero-initialised is empty and valid */
+    struct lane *keyed;
+    struct lane *loners;  /* of unordered events, by key_sum */
+    uint64_t loner_count; /* so far: the next one's key_sum */
+};
+
+struct lane *lane_find(const struct lane_table *, const char *key); /* NULL: none, or key is NULL */
+struct lane *lane_new(struct lane_table *, const char *key);        /* NULL: out of memory */
+void lane_free(struct lane_table *, struct lane *);                 /* its events are not touched */
+
+void lane_append(struct lane *, struct window_event *);
+struct window_event *lane_shift(struct lane *); /* the first event, taken out */
+
+#endif

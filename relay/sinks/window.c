@@ -1,0 +1,363 @@
+/* window.c — lanes, the fresh events among them, and the changes that they owe to the ledger.
+ *
+ * Leaves to others: sending, clocks, when to try again (webhook.c), and making it durable (the ledger). The invariants:
+ * a lane has at least one event, and only its first may be in flight; either all events of a lane are fresh or all have
+ * stepped aside; an event stops being fresh only in the settlement that says what became of it.
+ */
+#include "window.h"
+
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "change_list.h"
+#include "due_heap.h"
+#include "lane.h"
+#include "position.h"
+
+struct window {
+    bool skip_dead;
+    void (*free_item)(void *);
+    int64_t last_seq;        /* the last one put or passed */
+    struct position settled; /* above the cursor, from before the start */
+    struct lane_table lanes;
+    struct lane *ready;         /* utlist: prev, next */
+    struct due_heap backoff;    /* lanes */
+    struct window_event *fresh; /* utlist, by seq */
+    size_t fresh_count, in_flight;
+    int64_t aside_count, parked_count; /* events */
+    struct buffer position;
+    struct change_list changes;
+    bool news; /* since the last settlement */
+};
+
+struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead, void (*free_item)(void *item))
+{
+    struct window *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    w->last_seq = acked_seq;
+    w->skip_dead = skip_dead;
+    w->free_item = free_item;
+    position_parse(&w->settled, position);
+    return w;
+}
+
+static void drop_item(struct window *w, struct window_event *e)
+{
+    if (e->item)
+        w->free_item(e->item);
+    e->item = NULL;
+}
+
+static void free_lanes(struct window *w, struct lane *lanes)
+{
+    for (struct lane *lane = lanes, *after; lane; lane = after) {
+        after = lane->hh.next;
+        while (lane->first) {
+            struct window_event *e = lane_shift(lane);
+            drop_item(w, e);
+            free(e);
+        }
+        lane_free(&w->lanes, lane);
+    }
+}
+
+void window_free(struct window *w)
+{
+    if (!w)
+        return;
+    free_lanes(w, w->lanes.keyed);
+    free_lanes(w, w->lanes.loners);
+    change_list_free(&w->changes);
+    due_heap_free(&w->backoff);
+    position_free(&w->settled);
+    buffer_free(&w->position);
+    free(w);
+}
+
+/* ---- A lane's ways ---------------------------------------------------------------------------------------------------- */
+
+static void make_ready(struct window *w, struct lane *lane)
+{
+    lane->state = LANE_READY;
+    DL_APPEND(w->ready, lane);
+}
+
+static void park(struct window *w, struct lane *lane)
+{
+    lane->state = LANE_PARKED;
+    w->parked_count += lane->count;
+}
+
+/* The first event is done with, and the lane with its last one; else the next event's turn has come. */
+static void lane_advance(struct window *w, struct lane *lane)
+{
+    struct window_event *done = lane_shift(lane);
+
+    if (lane->aside) {
+        w->aside_count--;
+    } else {
+        DL_DELETE(w->fresh, done);
+        w->fresh_count--;
+    }
+    drop_item(w, done);
+    free(done);
+    if (!lane->first)
+        lane_free(&w->lanes, lane);
+    else if (lane->first->dead)
+        park(w, lane);
+    else
+        make_ready(w, lane);
+}
+
+/* The change that records what became of one event. how NULL: nothing was tried. */
+static bool add_change(struct window *w, const struct window_event *e, enum failed_state state,
+                       const struct failed_change *how)
+{
+    struct failed_change change = {.attempts = e->attempts};
+
+    if (how)
+        change = *how;
+    change.seq = e->seq;
+    change.key = e->lane->key;
+    change.state = state;
+    return change_list_add(&w->changes, &change);
+}
+
+/* The changes of a fresh lane that steps aside: its first event's as told, `waiting` for the others. All or none. */
+static bool add_lane_changes(struct window *w, const struct lane *lane, enum failed_state state,
+                             const struct failed_change *how)
+{
+    size_t before = w->changes.count;
+
+    for (const struct window_event *e = lane->first; e; e = e->behind) {
+        bool added = e == lane->first ? add_change(w, e, state, how) : add_change(w, e, FAILED_WAITING, NULL);
+        if (!added) {
+            change_list_cut(&w->changes, before);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All its events stop being fresh. Their items go: memory holds what can be sent now, change_log the rest. */
+static void step_aside(struct window *w, struct lane *lane)
+{
+    for (struct window_event *e = lane->first; e; e = e->behind) {
+        DL_DELETE(w->fresh, e);
+        drop_item(w, e);
+    }
+    w->fresh_count -= (size_t)lane->count;
+    w->aside_count += lane->count;
+    lane->aside = true;
+}
+
+/* ---- In --------------------------------------------------------------------------------------------------------------- */
+
+bool window_restore(struct window *w, const struct failed_change *row, int64_t due_us, int64_t failing_since_us)
+{
+    bool dead = row->state == FAILED_DEAD;
+
+    if (dead && (w->skip_dead || !row->key))
+        return true; /* nothing waits behind it */
+    struct lane *lane = lane_find(&w->lanes, row->key);
+    struct window_event *e = calloc(1, sizeof *e);
+    bool first = !lane;
+    if (!e || !due_heap_reserve(&w->backoff, 1) || (first && !(lane = lane_new(&w->lanes, row->key)))) {
+        free(e);
+        return false;
+    }
+    e->seq = row->seq;
+    e->attempts = row->attempts;
+    e->failing_since_us = failing_since_us;
+    e->dead = dead;
+    lane_append(lane, e);
+    lane->aside = true;
+    w->aside_count++;
+    w->parked_count += lane->state == LANE_PARKED;
+    if (!first)
+        return true;
+    if (dead) {
+        park(w, lane);
+    } else if (row->state == FAILED_RETRY) {
+        lane->state = LANE_BACKOFF;
+        due_heap_push(&w->backoff, due_us, lane);
+    } else {
+        make_ready(w, lane);
+    }
+    return true;
+}
+
+bool window_put(struct window *w, int64_t seq, const char *key, void *item)
+{
+    if (position_take(&w->settled, seq)) {
+        w->free_item(item);
+        window_pass(w, seq);
+        return true;
+    }
+    struct lane *lane = lane_find(&w->lanes, key);
+    struct window_event *e = calloc(1, sizeof *e);
+    bool first = !lane;
+    if (!e || (first && !(lane = lane_new(&w->lanes, key))))
+        goto no_memory;
+    e->seq = seq;
+    e->item = item;
+    e->lane = lane;
+    if (lane->aside && !add_change(w, e, FAILED_WAITING, NULL))
+        goto no_memory;
+    lane_append(lane, e);
+    if (lane->aside) {
+        drop_item(w, e);
+        w->aside_count++;
+        w->parked_count += lane->state == LANE_PARKED;
+    } else {
+        DL_APPEND(w->fresh, e);
+        w->fresh_count++;
+        if (first)
+            make_ready(w, lane);
+    }
+    window_pass(w, seq);
+    return true;
+
+no_memory:
+    free(e);
+    return false;
+}
+
+void window_pass(struct window *w, int64_t seq)
+{
+    w->last_seq = seq;
+    w->news = true;
+}
+
+/* ---- Out -------------------------------------------------------------------------------------------------------------- */
+
+struct window_event *window_next(struct window *w, int64_t now_us)
+{
+    for (struct lane *due; (due = due_heap_pop(&w->backoff, now_us));)
+        make_ready(w, due);
+    struct lane *lane = w->ready;
+    if (!lane)
+        return NULL;
+    DL_DELETE(w->ready, lane);
+    lane->state = LANE_IN_FLIGHT;
+    w->in_flight++;
+    return lane->first;
+}
+
+bool window_delivered(struct window *w, struct window_event *e)
+{
+    if (e->lane->aside && !add_change(w, e, FAILED_GONE, NULL))
+        return false;
+    w->in_flight--;
+    w->news = true;
+    lane_advance(w, e->lane);
+    return true;
+}
+
+bool window_retry(struct window *w, struct window_event *e, int64_t due_us, const struct failed_change *how)
+{
+    struct lane *lane = e->lane;
+
+    if (!due_heap_reserve(&w->backoff, 1) ||
+        !(lane->aside ? add_change(w, e, FAILED_RETRY, how) : add_lane_changes(w, lane, FAILED_RETRY, how)))
+        return false;
+    w->in_flight--;
+    w->news = true;
+    e->attempts = how->attempts;
+    if (!lane->aside)
+        step_aside(w, lane);
+    drop_item(w, e);
+    lane->state = LANE_BACKOFF;
+    due_heap_push(&w->backoff, due_us, lane);
+    return true;
+}
+
+/* Parking keeps the dead event at the head of its lane, so that what comes later finds it there. An unordered one
+ * holds up nobody: the ledger's row is all that is left of it. */
+bool window_dead(struct window *w, struct window_event *e, const struct failed_change *how)
+{
+    struct lane *lane = e->lane;
+    bool parks = lane->key && !w->skip_dead;
+    bool whole_lane = parks && !lane->aside;
+
+    if (!(whole_lane ? add_lane_changes(w, lane, FAILED_DEAD, how) : add_change(w, e, FAILED_DEAD, how)))
+        return false;
+    w->in_flight--;
+    w->news = true;
+    if (!parks) {
+        lane_advance(w, lane);
+        return true;
+    }
+    e->dead = true;
+    if (whole_lane)
+        step_aside(w, lane);
+    drop_item(w, e);
+    park(w, lane);
+    return true;
+}
+
+void window_return(struct window *w, struct window_event *e)
+{
+    w->in_flight--;
+    make_ready(w, e->lane);
+}
+
+/* ---- What there is to know ------------------------------------------------------------------------------------------- */
+
+int64_t window_due_us(const struct window *w)
+{
+    return w->ready ? INT64_MIN : due_heap_next_us(&w->backoff);
+}
+
+size_t window_fresh(const struct window *w)
+{
+    return w->fresh_count;
+}
+
+size_t window_in_flight(const struct window *w)
+{
+    return w->in_flight;
+}
+
+int64_t window_retrying(const struct window *w)
+{
+    return w->aside_count - w->parked_count;
+}
+
+/* Everything read is settled but for the fresh events; what a position said before the start still holds beyond the
+ * last event read. */
+static const char *position_text(struct window *w, int64_t acked_seq)
+{
+    struct position_writer writer;
+    int64_t after = acked_seq;
+
+    position_begin(&writer, &w->position);
+    for (const struct window_event *e = w->fresh; e; e = e->next) {
+        position_add(&writer, after + 1, e->seq - 1);
+        after = e->seq;
+    }
+    position_add(&writer, after + 1, w->last_seq);
+    for (int i = 0; i < w->settled.count; i++) {
+        const struct seq_range *range = &w->settled.ranges[i];
+        position_add(&writer, range->first > w->last_seq ? range->first : w->last_seq + 1, range->last);
+    }
+    position_end(&writer);
+    return w->position.size ? buffer_text(&w->position) : NULL;
+}
+
+bool window_settle(struct window *w, struct settlement *out)
+{
+    if (!w->news)
+        return false;
+    int64_t acked_seq = w->fresh ? w->fresh->seq - 1 : w->last_seq;
+    *out = (struct settlement){
+        .acked_seq = acked_seq,
+        .position = position_text(w, acked_seq),
+    };
+    change_list_give(&w->changes, out);
+    w->news = false;
+    return true;
+}

@@ -1,0 +1,76 @@
+/* window.h — which event may go next, and what the ledger has to know of those that went.
+ *
+ * Every event belongs to a lane: its ordering key's, or one of its own where it is unordered. A lane is a queue, and
+ * only its first event is ever in flight: so two of one key are never under way together, and never overtake.
+ *
+ * An event is fresh until it is settled: delivered, or stepped aside into failed_deliveries. Where a lane's first event
+ * fails, the whole lane steps aside, what comes later into it too; it goes on from there, in order, and is fresh again
+ * once everything in it is delivered. The cursor is the seq below the first fresh event; what is settled above it is
+ * the position. So a failing key holds up nothing but itself, and a kill repeats only what was in flight.
+ *
+ * No I/O, no clock: times are arguments, monotonic but where "wall" is said. Nothing here knows what an item is.
+ */
+#ifndef RELAY_SINKS_WINDOW_H
+#define RELAY_SINKS_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sink.h"
+
+struct window;
+
+/* One event, the window's own. The caller may read all of it, and write what the second part says. */
+struct window_event {
+    int64_t seq;
+    int attempts;     /* that failed and counted, before this one */
+    uint64_t key_sum; /* the same for all events of its lane */
+
+    void *item;               /* what to send, freed with free_item; NULL: it stepped aside, read it again by its seq */
+    int64_t failing_since_us; /* the caller's: first counted failure, by whatever clock it likes; 0: none */
+
+    struct lane *lane; /* the window's from here on */
+    struct window_event *behind;
+    struct window_event *prev, *next; /* fresh events, by seq */
+    bool dead;
+};
+
+/* acked_seq and position are the cursor's (position may be NULL); free_item gets every item that is let go of.
+ * NULL: out of memory. */
+struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead, void (*free_item)(void *item));
+void window_free(struct window *);
+
+/* Brings back a row of failed_deliveries; all of them in seq order, before the first put. due_us: when one in state
+ * `retry` may go; next_attempt_at_us is not read. False: out of memory. */
+bool window_restore(struct window *, const struct failed_change *row, int64_t due_us, int64_t failing_since_us);
+
+/* Takes the next event of the stream, and its item. key NULL: unordered. An event that is settled already is passed
+ * over; one whose lane has stepped aside is settled as `waiting` at once. False: out of memory; the item is still the
+ * caller's and nothing happened. */
+bool window_put(struct window *, int64_t seq, const char *key, void *item);
+
+void window_pass(struct window *, int64_t seq); /* read, and not for this sink */
+
+/* The next event that may be sent at now_us, in flight from here on: each must come back by exactly one of the four
+ * below. NULL: none may. */
+struct window_event *window_next(struct window *, int64_t now_us);
+
+/* In flight no more. Where these return false memory ran out, nothing has changed, and the event is still in flight. */
+bool window_delivered(struct window *, struct window_event *);
+bool window_retry(struct window *, struct window_event *, int64_t due_us, const struct failed_change *how);
+bool window_dead(struct window *, struct window_event *, const struct failed_change *how);
+void window_return(struct window *, struct window_event *); /* as if it had not gone; others go first */
+/* how: next_attempt_at_us (wall), attempts, last_status and last_error are copied from it; the rest is not read. */
+
+/* When window_next may give more by time alone; INT64_MAX: not by time. */
+int64_t window_due_us(const struct window *);
+
+size_t window_fresh(const struct window *);     /* events not settled, in flight or not */
+size_t window_in_flight(const struct window *); /* fresh or not */
+int64_t window_retrying(const struct window *); /* stepped aside, and not dead or behind a dead one */
+
+/* As sink_ops.settle: true where there is more to record than at the last call. */
+bool window_settle(struct window *, struct settlement *out);
+
+#endif
