@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "sinks/due_heap.h"
 #include "sinks/position.h"
 #include "sinks/window.h"
 
@@ -286,6 +287,43 @@ static void failed_deliveries_are_taken_up_again_in_order(void **state)
     window_free(w);
 }
 
+static void a_dead_event_in_the_middle_parks_when_its_turn_comes(void **state)
+{
+    (void)state;
+    struct window *w = opened(50, NULL, false);
+    restored(w, 1, "a", FAILED_WAITING, 0, 0);
+    restored(w, 2, "a", FAILED_DEAD, 5, 0);
+    restored(w, 3, "a", FAILED_WAITING, 0, 0);
+    assert_true(window_delivered(w, next_is(w, 0, 1)));
+    nothing_is_next(w, INT64_MAX - 1);
+    assert_int_equal(window_retrying(w), 0);
+    window_free(w);
+}
+
+static void what_is_due_first_comes_first(void **state)
+{
+    (void)state;
+    enum { COUNT = 500 };
+    struct due_heap heap = {0};
+    uint64_t random = 88172645463325252u;
+    int64_t last = 0;
+
+    assert_true(due_heap_reserve(&heap, COUNT));
+    for (int i = 0; i < COUNT; i++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        due_heap_push(&heap, (int64_t)(random % 1000), &heap);
+    }
+    assert_null(due_heap_pop(&heap, -1));
+    for (int i = 0; i < COUNT; i++) {
+        int64_t next = due_heap_next_us(&heap);
+        assert_true(next >= last);
+        last = next;
+        assert_non_null(due_heap_pop(&heap, next));
+    }
+    assert_null(due_heap_pop(&heap, INT64_MAX));
+    due_heap_free(&heap);
+}
+
 static void a_damaged_position_is_nothing_settled(void **state)
 {
     (void)state;
@@ -518,6 +556,8 @@ int main(void)
         cmocka_unit_test(a_returned_event_is_as_if_it_had_not_gone),
         cmocka_unit_test(what_was_settled_before_a_kill_is_passed_over),
         cmocka_unit_test(failed_deliveries_are_taken_up_again_in_order),
+        cmocka_unit_test(a_dead_event_in_the_middle_parks_when_its_turn_comes),
+        cmocka_unit_test(what_is_due_first_comes_first),
         cmocka_unit_test(a_damaged_position_is_nothing_settled),
         cmocka_unit_test(at_random_order_and_prefix_hold_through_failures_and_kills),
     };
