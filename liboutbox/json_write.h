@@ -11,9 +11,11 @@
 #include "buffer.h"
 
 void json_write_int(struct buffer *, int64_t);
-void json_write_real(struct buffer *, double); /* shortest form of at most 17 digits, always with . or e; ±9e999; NaN: null */
-void json_write_text(struct buffer *, const char *text, size_t size);   /* "…" with its quotes */
-void json_write_blob(struct buffer *, const void *data, size_t size);   /* {"$base64":"…"} */
-void json_write_base64(struct buffer *, const void *data, size_t size); /* the digits alone, padded */
+void json_write_real(struct buffer *,
+                     double); /* shortest form of at most 17 digits, always with . or e; ±9e999; NaN: null */
+void json_write_text(struct buffer *, const char *text, size_t size);      /* "…" with its quotes */
+void json_write_text_part(struct buffer *, const char *text, size_t size); /* without: part of a longer string */
+void json_write_blob(struct buffer *, const void *data, size_t size);      /* {"$base64":"…"} */
+void json_write_base64(struct buffer *, const void *data, size_t size);    /* the digits alone, padded */
 
 #endif

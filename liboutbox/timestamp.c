@@ -1,0 +1,87 @@
+/* timestamp.c — microseconds since 1970 as RFC 3339 text. Integer arithmetic only: no time zone, no locale, no printf.
+ *
+ * Every int64 has its text; parsing is left to whoever needs it.
+ */
+#include "timestamp.h"
+
+#include <time.h>
+
+enum { DAYS_PER_ERA = 146097, DAYS_TO_1970 = 719468 /* from 0000-03-01 */ };
+static const int64_t US_PER_DAY = INT64_C(86400) * 1000000;
+
+struct date {
+    int64_t year;
+    int month, day;
+};
+
+/* The proleptic Gregorian date of a day. Years are counted from March here, so that the leap day comes last, and 400
+ * of them, an era, always have the same number of days. */
+static struct date date_of(int64_t days_since_1970)
+{
+    int64_t day = days_since_1970 + DAYS_TO_1970;
+    int64_t era = (day >= 0 ? day : day - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
+    int of_era = (int)(day - era * DAYS_PER_ERA);
+    int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int of_year = of_era - (365 * year + year / 4 - year / 100);
+    int month = (5 * of_year + 2) / 153; /* 0: March */
+    return (struct date){
+        .year = year + era * 400 + (month >= 10),
+        .month = month < 10 ? month + 3 : month - 9,
+        .day = of_year - (153 * month + 2) / 5 + 1,
+    };
+}
+
+static char *put_digits(char *to, int value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10)
+        to[i] = (char)('0' + value % 10);
+    return to + digits;
+}
+
+static char *put_year(char *to, int64_t year)
+{
+    if (year < 0)
+        *to++ = '-';
+    else if (year > 9999)
+        *to++ = '+';
+    int magnitude = (int)(year < 0 ? -year : year), digits = 4;
+    for (int rest = magnitude / 10000; rest > 0; rest /= 10)
+        digits++;
+    return put_digits(to, magnitude, digits);
+}
+
+int timestamp_format(char out[TIMESTAMP_SIZE], int64_t us)
+{
+    int64_t day = us / US_PER_DAY, of_day = us % US_PER_DAY;
+    if (of_day < 0) { /* before 1970: the day began earlier */
+        of_day += US_PER_DAY;
+        day--;
+    }
+    struct date date = date_of(day);
+    int seconds = (int)(of_day / 1000000);
+    char *to = put_year(out, date.year);
+
+    *to++ = '-';
+    to = put_digits(to, date.month, 2);
+    *to++ = '-';
+    to = put_digits(to, date.day, 2);
+    *to++ = 'T';
+    to = put_digits(to, seconds / 3600, 2);
+    *to++ = ':';
+    to = put_digits(to, seconds / 60 % 60, 2);
+    *to++ = ':';
+    to = put_digits(to, seconds % 60, 2);
+    *to++ = '.';
+    to = put_digits(to, (int)(of_day % 1000000), 6);
+    *to++ = 'Z';
+    *to = '\0';
+    return (int)(to - out);
+}
+
+int64_t timestamp_now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
