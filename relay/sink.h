@@ -56,6 +56,7 @@ struct settlement {
     const char *position; /* borrowed until the next call to the sink; NULL: none */
     struct failed_change *changes; /* in order; ownership goes to the ledger with their strings */
     int change_count;
+    bool disable; /* the receiver answered 410: consumer_offsets.state becomes 'disabled' until an operator resumes it */
 };
 
 /* What a sink may know of the rest. Borrowed from the pipeline, valid until close(). */
