@@ -1,0 +1,429 @@
+/* jsonl.c — the JSONL sink: every committed event in a file, exactly once, in order.
+ *
+ * One event's way here: put() encodes it into memory, push() appends it and syncs when that is due, settle() tells the
+ * ledger of it once it is on stable storage. The ledger may lag, or lose its last word in a crash: open() believes the
+ * file, not the cursor. Where a step fails, all that is in memory is dropped, and the way back is the one after a
+ * crash: open(), from the disk.
+ *
+ * What is on the disk is judged by jsonl_recover.c, changed by jsonl_file.c; here it is decided when, and what is said.
+ * Invariant: durable_seq never passes an event whose line is not durable.
+ */
+#include "sinks/jsonl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "encode.h"
+#include "lock.h"
+#include "sinks/jsonl_file.h"
+#include "sinks/retention.h"
+#include "timestamp.h"
+
+enum {
+    PENDING_BYTES = 4 * 1024 * 1024, /* encoded lines held at the most, but for one line more */
+    BACKOFF_MIN_US = 100 * 1000,
+    BACKOFF_MAX_US = 5 * 1000 * 1000,
+    HELD_MIN_US = 10 * 1000, /* a holder just killed lets go within a moment */
+    HELD_MAX_US = 1000 * 1000,
+    RETENTION_GAP_US = 60 * 1000 * 1000 /* ages pass, and readers move on, without a rotation */
+};
+
+/* What is wrong at present, said once, and once more when it is over. */
+struct trouble {
+    bool present;
+    bool in_open; /* nothing but opening has failed */
+    int64_t delay_us;
+    char said[SINK_REASON_SIZE];
+};
+
+struct sink {
+    const struct sink_context *context;
+    const struct jsonl_settings *settings;
+    const struct file_ops *ops;
+    struct stream_path path;
+    char *resolved; /* the path with symbolic links followed: how a reader may have registered it */
+    struct lock lock;
+    struct jsonl_file file;
+    struct pending pending;
+    struct trouble trouble;
+    char said_note[SINK_REASON_SIZE], said_keeping[SINK_REASON_SIZE];
+
+    bool is_open, was_open;
+    bool reopen_wanted;
+    int64_t retry_at_us;     /* while closed */
+    int64_t retention_at_us; /* INT64_MAX: everything is kept */
+    int64_t put_seq;         /* of the last line encoded: the next one's prev */
+    int64_t passed_seq;      /* the last seq put or skipped */
+    int64_t durable_seq;     /* everything up to it is durable, or filtered out */
+    int64_t after_seq;       /* what is left of the stream begins after it */
+
+    int64_t recorded_seq; /* as the ledger was told last */
+    struct jsonl_position recorded;
+    char position[JSONL_POSITION_SIZE];
+};
+
+static int64_t now_us(const struct sink *sink)
+{
+    return sink->ops->now_us(sink->ops->arg);
+}
+
+struct sink *jsonl_create(const struct sink_context *context, const struct file_ops *ops)
+{
+    struct sink *sink = calloc(1, sizeof *sink);
+
+    if (!sink)
+        return NULL;
+    sink->context = context;
+    sink->settings = &context->settings->jsonl;
+    sink->ops = ops;
+    sink->lock.fd = -1;
+    sink->retention_at_us = INT64_MAX;
+    jsonl_file_init(&sink->file, ops, &sink->path, sink->settings->max_size_bytes, sink->settings->sync_never);
+    return sink;
+}
+
+static struct sink *create(const struct sink_context *context)
+{
+    return jsonl_create(context, &file_ops_system);
+}
+
+/* Drops what is in memory; the disk says what was reached. */
+static void drop(struct sink *sink)
+{
+    sink->is_open = false;
+    buffer_clear(&sink->pending.text);
+    sink->pending.count = 0;
+}
+
+/* ---- Failures: said once, tried again ---------------------------------------------------------------------------- */
+
+/* context.reason holds the words. */
+static enum sink_result later(struct sink *sink, bool in_open, int64_t min_us, int64_t max_us)
+{
+    struct trouble *trouble = &sink->trouble;
+
+    drop(sink);
+    if (!trouble->present || strcmp(trouble->said, sink->context->reason) != 0) {
+        snprintf(trouble->said, sizeof trouble->said, "%s", sink->context->reason);
+        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s; trying again", trouble->said);
+    }
+    if (!trouble->present)
+        *trouble = (struct trouble){.present = true, .in_open = in_open, .delay_us = min_us};
+    else if ((trouble->delay_us *= 2) > max_us)
+        trouble->delay_us = max_us;
+    snprintf(trouble->said, sizeof trouble->said, "%s", sink->context->reason);
+    trouble->in_open = trouble->in_open && in_open; /* a file that can be opened may still be full */
+    sink->retry_at_us = now_us(sink) + trouble->delay_us;
+    return SINK_LATER;
+}
+
+static void good_again(struct sink *sink)
+{
+    if (sink->trouble.present)
+        log_write(LOG_LEVEL_INFO, sink->context->settings->consumer, "%s: good again", sink->path.given);
+    sink->trouble.present = false;
+}
+
+/* At the very start these are mistakes to be mended by hand; later they may pass: a directory is mounted again. */
+static bool is_permanent(const struct sink *sink, int error)
+{
+    if (sink->was_open)
+        return false;
+    switch (error) {
+    case 0: /* not a regular file */
+    case EACCES:
+    case EPERM:
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENXIO:
+    case ENAMETOOLONG:
+    case EROFS: return true;
+    default: return false;
+    }
+}
+
+static enum sink_result file_failed(struct sink *sink, bool in_open)
+{
+    const struct file_fault *fault = &sink->file.fault;
+
+    snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s%s%s", sink->path.given, fault->what,
+             fault->error ? ": " : "", fault->error ? strerror(fault->error) : "");
+    if (in_open && is_permanent(sink, fault->error))
+        return SINK_BROKEN;
+    return later(sink, in_open, BACKOFF_MIN_US, BACKOFF_MAX_US);
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+
+/* A lock file that was removed with its directory holds nobody back any more. */
+static bool lock_is_current(const struct sink *sink)
+{
+    struct stat held, there;
+
+    return sink->lock.fd >= 0 && fstat(sink->lock.fd, &held) == 0 && stat(sink->path.lock, &there) == 0 &&
+           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+}
+
+static enum sink_result hold_lock(struct sink *sink)
+{
+    char holder[128];
+
+    if (lock_is_current(sink))
+        return SINK_OK;
+    lock_release(&sink->lock);
+    switch (lock_try(&sink->lock, sink->path.lock)) {
+    case LOCK_HELD: return SINK_OK;
+    case LOCK_TAKEN:
+        lock_holder(sink->path.lock, holder, sizeof holder);
+        snprintf(sink->context->reason, SINK_REASON_SIZE, "%s is being written by %s: waiting", sink->path.given,
+                 holder);
+        return later(sink, true, HELD_MIN_US, HELD_MAX_US);
+    case LOCK_ERROR: break;
+    }
+    sink->file.fault = (struct file_fault){"its lock file", errno};
+    return file_failed(sink, true);
+}
+
+static enum sink_result take_path(struct sink *sink)
+{
+    char *directory;
+
+    if (!sink->path.given && !stream_path_init(&sink->path, sink->settings->path)) {
+        snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s", sink->settings->path, strerror(errno));
+        return errno == ENOMEM ? later(sink, true, BACKOFF_MIN_US, BACKOFF_MAX_US) : SINK_BROKEN;
+    }
+    free(sink->resolved);
+    sink->resolved = NULL;
+    directory = realpath(sink->path.directory, NULL);
+    if (directory && asprintf(&sink->resolved, "%s/%s", strcmp(directory, "/") ? directory : "", sink->path.file) < 0)
+        sink->resolved = NULL;
+    free(directory);
+    return SINK_OK;
+}
+
+/* Everything the disk and the database say, put to use. */
+static void go_on(struct sink *sink, const struct recovery *found, struct cursor *cursor)
+{
+    const struct jsonl_settings *keep = sink->settings;
+    bool keeps_all = keep->keep_count <= 0 && keep->keep_size_bytes <= 0 && keep->keep_age_us <= 0;
+
+    sink->recorded_seq = cursor->acked_seq;
+    if (!jsonl_position_parse(cursor->position, &sink->recorded))
+        sink->recorded = (struct jsonl_position){-1, -1};
+    cursor->acked_seq = found->acked_seq;
+    sink->put_seq = found->last_seq;
+    sink->passed_seq = sink->durable_seq = found->acked_seq;
+    sink->after_seq = found->after_seq;
+    sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
+    sink->is_open = sink->was_open = true;
+    sink->reopen_wanted = false;
+    if (sink->trouble.in_open)
+        good_again(sink);
+}
+
+static enum sink_result open_stream(struct sink *sink, struct cursor *cursor)
+{
+    struct recovery found;
+    struct recover_input in = {
+        .path = &sink->path,
+        .context = sink->context,
+        .cursor = cursor,
+        .proven_seq = sink->was_open ? sink->file.synced_seq : 0,
+        .sync_never = sink->settings->sync_never,
+    };
+    enum sink_result result = take_path(sink);
+
+    drop(sink);
+    if (result == SINK_OK)
+        result = hold_lock(sink);
+    if (result != SINK_OK)
+        return result;
+    if (!jsonl_file_look(&sink->file))
+        return file_failed(sink, true);
+    in.dir_fd = sink->file.dir_fd;
+    in.fd = sink->file.fd;
+    result = jsonl_recover(&in, &found);
+    if (result != SINK_OK)
+        return result == SINK_LATER ? later(sink, true, BACKOFF_MIN_US, BACKOFF_MAX_US) : result;
+    if (!jsonl_file_begin(&sink->file, &found, timestamp_now_us()))
+        return file_failed(sink, true);
+    if (found.note[0] && strcmp(found.note, sink->said_note) != 0)
+        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s", found.note);
+    memcpy(sink->said_note, found.note, sizeof sink->said_note);
+    go_on(sink, &found, cursor);
+    return SINK_OK;
+}
+
+/* ---- Taking events ----------------------------------------------------------------------------------------------- */
+
+static int room(const struct sink *sink)
+{
+    if (!sink->is_open || sink->pending.text.size >= PENDING_BYTES)
+        return 0;
+    return PENDING_LINES - sink->pending.count;
+}
+
+static enum sink_result put(struct sink *sink, const struct source_row *row)
+{
+    const struct encode_options options = {.source = sink->context->source, .with_prev = true, .prev = sink->put_seq};
+    struct buffer *text = &sink->pending.text;
+    const char *error = NULL;
+
+    if (sink->settings->format == FORMAT_CLOUDEVENTS)
+        encode_cloudevent(text, row, &options, &error);
+    else
+        encode_native(text, row, &options, &error);
+    buffer_append_byte(text, '\n');
+    if (!buffer_ok(text)) {
+        snprintf(sink->context->reason, SINK_REASON_SIZE, "out of memory");
+        return later(sink, false, BACKOFF_MIN_US, BACKOFF_MAX_US);
+    }
+    if (error)
+        log_delivery(LOG_LEVEL_WARN, sink->context->settings->consumer, row->event.seq, 0, "delivered",
+                     "without its payload: %s", error);
+    sink->pending.lines[sink->pending.count++] = (struct pending_line){text->size, row->event.seq};
+    sink->put_seq = sink->passed_seq = row->event.seq;
+    return SINK_OK;
+}
+
+static void skip(struct sink *sink, int64_t seq)
+{
+    sink->passed_seq = seq;
+}
+
+/* ---- Delivering -------------------------------------------------------------------------------------------------- */
+
+/* A failure here is said, once, and is no reason to stop. */
+static void retain(struct sink *sink)
+{
+    const struct jsonl_settings *settings = sink->settings;
+    const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
+    const char *resolved = sink->resolved ? sink->resolved : sink->path.absolute;
+    char reason[SINK_REASON_SIZE] = "";
+    int64_t read_seq = 0;
+
+    sink->retention_at_us = now_us(sink) + RETENTION_GAP_US;
+    if (retention_read_seq(sink->context->db, sink->path.absolute, resolved, &read_seq) != SQLITE_OK)
+        snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
+    else
+        retention_apply(&keep, sink->ops, sink->file.dir_fd, sink->path.stem, sink->file.end, read_seq,
+                        timestamp_now_us(), &sink->after_seq, reason, sizeof reason);
+    if (reason[0] && strcmp(reason, sink->said_keeping) != 0)
+        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
+                  sink->path.given, reason);
+    memcpy(sink->said_keeping, reason, sizeof reason);
+}
+
+static enum sink_result deliver(struct sink *sink, bool sync_now)
+{
+    if (!sink->is_open)
+        return SINK_LATER;
+    if (!jsonl_file_write(&sink->file, &sink->pending))
+        return file_failed(sink, false);
+    if ((sync_now || sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file)) &&
+        !jsonl_file_sync(&sink->file))
+        return file_failed(sink, false);
+    if (sink->file.synced_end != sink->file.end)
+        return SINK_OK;
+    if (sink->durable_seq < sink->passed_seq)
+        good_again(sink);
+    sink->durable_seq = sink->passed_seq;
+    return SINK_OK;
+}
+
+static enum sink_result push(struct sink *sink)
+{
+    enum sink_result result = deliver(sink, sink->reopen_wanted);
+
+    if (result != SINK_OK)
+        return result;
+    if (sink->reopen_wanted) { /* by way of open(), so that there is one way to find out where the stream stands */
+        drop(sink);
+        sink->retry_at_us = now_us(sink);
+        return SINK_LATER;
+    }
+    if (sink->retention_at_us != INT64_MAX && (sink->file.rotated || now_us(sink) >= sink->retention_at_us))
+        retain(sink);
+    sink->file.rotated = false;
+    return SINK_OK;
+}
+
+static enum sink_result finish(struct sink *sink)
+{
+    return deliver(sink, true);
+}
+
+static int64_t due(const struct sink *sink)
+{
+    int64_t sync_at_us;
+
+    if (!sink->is_open)
+        return sink->retry_at_us;
+    if (sink->reopen_wanted)
+        return 0;
+    sync_at_us = jsonl_file_sync_due(&sink->file);
+    return sync_at_us < sink->retention_at_us ? sync_at_us : sink->retention_at_us;
+}
+
+/* Lines that are written again were acknowledged before: the ledger hears nothing until its own cursor is passed. Were
+ * it turned back, a crash would leave a cursor whose events are no longer owed. */
+static bool settle(struct sink *sink, struct settlement *out)
+{
+    struct jsonl_position now = {sink->file.synced_seq, sink->after_seq};
+
+    if (!sink->is_open || sink->durable_seq < sink->recorded_seq)
+        return false;
+    if (sink->durable_seq == sink->recorded_seq && now.seq == sink->recorded.seq && now.after == sink->recorded.after)
+        return false;
+    sink->recorded_seq = sink->durable_seq;
+    sink->recorded = now;
+    jsonl_position_format(sink->position, &now);
+    *out = (struct settlement){.acked_seq = sink->durable_seq, .position = sink->position};
+    return true;
+}
+
+static int64_t retrying(const struct sink *sink)
+{
+    (void)sink; /* a line waits in memory for a moment, never for another try */
+    return 0;
+}
+
+static void reopen(struct sink *sink)
+{
+    sink->reopen_wanted = true;
+}
+
+static void close_stream(struct sink *sink)
+{
+    if (!sink)
+        return;
+    jsonl_file_close(&sink->file, true);
+    lock_release(&sink->lock);
+    buffer_free(&sink->pending.text);
+    stream_path_fini(&sink->path);
+    free(sink->resolved);
+    free(sink);
+}
+
+const struct sink_ops sink_jsonl = {
+    .kind = "jsonl",
+    .create = create,
+    .open = open_stream,
+    .room = room,
+    .put = put,
+    .skip = skip,
+    .push = push,
+    .due = due,
+    .settle = settle,
+    .finish = finish,
+    .retrying = retrying,
+    .reopen = reopen,
+    .close = close_stream,
+};

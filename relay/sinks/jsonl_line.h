@@ -1,0 +1,44 @@
+/* jsonl_line.h — the lines of a stream read back: found in a file, checked, and taken apart as far as recovery needs. */
+#ifndef RELAY_SINKS_JSONL_LINE_H
+#define RELAY_SINKS_JSONL_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buffer.h"
+
+enum { LINE_SOURCE_SIZE = 17 };
+
+struct jsonl_line {
+    int64_t seq, prev;
+    char source[LINE_SOURCE_SIZE]; /* of the event's id */
+    const char *time;              /* borrowed from the text; NULL: it has none */
+    size_t time_size;
+};
+
+/* Whether text (without its line break) is one event of either format: a JSON object with seq, prev and an id that
+ * agrees. Nothing else is looked at: filters, transforms and formats change between runs. */
+bool jsonl_line_parse(const char *text, size_t size, struct jsonl_line *);
+
+/* Whole lines of a file, from an offset on. Memory is what the longest line needs. */
+struct line_reader {
+    int fd;
+    int64_t offset;        /* where the next line begins */
+    struct buffer content; /* of the file from `offset - begin` on */
+    size_t begin, searched;
+};
+
+enum line_found { LINE_WHOLE, LINE_END /* no whole line that could be an event */, LINE_ERROR /* errno */ };
+
+void line_reader_init(struct line_reader *, int fd, int64_t offset);
+void line_reader_fini(struct line_reader *);
+
+/* The next line without its line break, borrowed until the next call. At LINE_END offset is where something begins that
+ * is not a whole line: the end of the file, a torn line, zeros. */
+enum line_found line_reader_next(struct line_reader *, const char **text, size_t *size);
+
+/* The last line of a file of size_bytes, if it is whole: its offset, else -1. LINE_ERROR: errno. */
+enum line_found line_last_offset(int fd, int64_t size_bytes, int64_t *offset);
+
+#endif
