@@ -31,8 +31,8 @@ static int check_payload(outbox *ob, struct change *c, ptrdiff_t size)
         return fail(ob, OUTBOX_INVALID, "payload: a BLOB needs its size");
     c->payload_size = size == -1 ? strlen(c->payload) : (size_t)size;
     if (!c->payload_is_blob && !json_check(c->payload, c->payload_size, &error))
-        return fail(ob, OUTBOX_INVALID, "topic %s: payload is not JSON: %s at byte %zu (bytes go with OUTBOX_BLOB)", c->topic,
-                    error.reason, error.offset);
+        return fail(ob, OUTBOX_INVALID, "topic %s: payload is not JSON: %s at byte %zu (bytes go with OUTBOX_BLOB)",
+                    c->topic, error.reason, error.offset);
     return OUTBOX_OK;
 }
 
@@ -40,8 +40,8 @@ static int check_payload(outbox *ob, struct change *c, ptrdiff_t size)
 static int emit(outbox *ob, struct scope *scope, const struct change *c, int64_t *seq)
 {
     if ((int64_t)c->payload_size > ob->max_payload_bytes)
-        return fail(ob, OUTBOX_TOOBIG, "topic %s: the payload is %zu bytes, max-payload is %lld", c->topic, c->payload_size,
-                    (long long)ob->max_payload_bytes);
+        return fail(ob, OUTBOX_TOOBIG, "topic %s: the payload is %zu bytes, max-payload is %lld", c->topic,
+                    c->payload_size, (long long)ob->max_payload_bytes);
     int64_t rowid = sqlite3_last_insert_rowid(ob->db);
     int code = scope_protect(ob, scope);
     if (code == OUTBOX_OK)

@@ -55,7 +55,8 @@ int fail_sqlite(outbox *ob, int rc, const char *what)
     bool same = (extended & 0xff) == (rc & 0xff);
     const char *words = same ? sqlite3_errmsg(ob->db) : sqlite3_errstr(rc);
     if (extended == SQLITE_BUSY_SNAPSHOT)
-        words = "another connection has written since this transaction first read; roll back and begin with BEGIN IMMEDIATE";
+        words =
+            "another connection has written since this transaction first read; roll back and begin with BEGIN IMMEDIATE";
     return fail(ob, code_of_sqlite(same ? extended : rc), "%s: %s", what, words);
 }
 

@@ -23,8 +23,9 @@ static const char *const statement_sql[ST_COUNT] = {
     [ST_TAKE_WRITE_LOCK] = "DELETE FROM main.outbox WHERE 0",
     [ST_DATA_VERSION] = "PRAGMA main.data_version",
     [ST_SCHEMA_COOKIE] = "PRAGMA main.schema_version",
-    [ST_LOG] = "INSERT INTO main.change_log(topic, table_name, key, ordering_key, op, revision, before, payload, headers,"
-               " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [ST_LOG] =
+        "INSERT INTO main.change_log(topic, table_name, key, ordering_key, op, revision, before, payload, headers,"
+        " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [ST_OWE] = "INSERT INTO main.outbox(seq) VALUES (?1)",
     [ST_LAST_DELETE] = "SELECT revision FROM main.change_log WHERE op = 'delete' AND table_name = ?1 AND key = ?2"
                        " ORDER BY seq DESC LIMIT 1",
@@ -55,7 +56,8 @@ int handle_enter(outbox *ob)
     if (!ob)
         return OUTBOX_MISUSE;
     if (ob->pid != getpid())
-        return fail(ob, OUTBOX_MISUSE, "the handle was opened by another process (pid %d); open one of your own after fork", (int)ob->pid);
+        return fail(ob, OUTBOX_MISUSE,
+                    "the handle was opened by another process (pid %d); open one of your own after fork", (int)ob->pid);
     ob->message[0] = '\0';
     return OUTBOX_OK;
 }
@@ -117,7 +119,8 @@ static int check_headers(outbox *ob, const char *headers)
         return fail(ob, OUTBOX_INVALID, "headers: not a JSON object");
     while (json_walk_member(&walk, &name, &value))
         if (value.type != JSON_STRING)
-            return fail(ob, OUTBOX_INVALID, "headers: the value of \"%.*s\" is not a string", (int)name.size, name.text);
+            return fail(ob, OUTBOX_INVALID, "headers: the value of \"%.*s\" is not a string", (int)name.size,
+                        name.text);
     return OUTBOX_OK;
 }
 
@@ -178,7 +181,8 @@ static int exec(outbox *ob, const char *sql)
 static int set_wal(outbox *ob, int timeout_ms)
 {
     int rc, waited_ms = 0;
-    while ((rc = sqlite3_exec(ob->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) == SQLITE_BUSY && waited_ms < timeout_ms)
+    while ((rc = sqlite3_exec(ob->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) == SQLITE_BUSY &&
+           waited_ms < timeout_ms)
         waited_ms += sqlite3_sleep(JOURNAL_RETRY_MS);
     return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(ob, rc, "journal_mode = WAL");
 }
@@ -189,7 +193,8 @@ static int configure(outbox *ob, const outbox_open_options *o)
     sqlite3_busy_timeout(ob->db, timeout_ms < 0 ? 0 : timeout_ms);
     int code = set_wal(ob, timeout_ms);
     if (code == OUTBOX_OK)
-        code = exec(ob, o->synchronous == OUTBOX_SYNC_NORMAL ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+        code = exec(ob,
+                    o->synchronous == OUTBOX_SYNC_NORMAL ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
     if (code == OUTBOX_OK)
         code = exec(ob, "PRAGMA foreign_keys = ON");
     if (code == OUTBOX_OK && !(o->flags & OUTBOX_OPEN_NO_MIGRATE))
@@ -221,7 +226,8 @@ int outbox_open(const char *path, const outbox_open_options *options, outbox **o
     if (!path || !out)
         return no_handle(ob, fail(ob, OUTBOX_MISUSE, "outbox_open: path or out is NULL"));
     if (options_check(options, sizeof o) != OUTBOX_OK)
-        return no_handle(ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
+        return no_handle(
+            ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
     if (options)
         memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
     if ((o.flags & ~(OUTBOX_OPEN_EXISTING | OUTBOX_OPEN_NO_MIGRATE)) ||
@@ -254,9 +260,12 @@ int outbox_attach_checked(sqlite3 *db, const outbox_open_options *options, outbo
         return no_handle(ob, fail(ob, OUTBOX_MISUSE, "outbox_attach: db or out is NULL"));
     /* Two copies of SQLite in a process close each other's descriptors, and with them each other's locks. */
     if (callers_sqlite && callers_sqlite != sqlite3_libversion_number)
-        return no_handle(ob, fail(ob, OUTBOX_MISUSE, "the connection belongs to another copy of SQLite in this process; link both with the same one"));
+        return no_handle(
+            ob, fail(ob, OUTBOX_MISUSE,
+                     "the connection belongs to another copy of SQLite in this process; link both with the same one"));
     if (options_check(options, sizeof *options) != OUTBOX_OK)
-        return no_handle(ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
+        return no_handle(
+            ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
     ob->db = db;
     int code = handle_refresh(ob);
     if (code != OUTBOX_OK)

@@ -95,11 +95,10 @@ static bool scan_wide(struct scan *s)
     return true;
 }
 
-/* From its opening quote to behind the closing one. */
-static bool scan_string(struct scan *s)
+/* The rest of a string, from the first byte in it that isn't plain. */
+static bool scan_string_rest(struct scan *s)
 {
-    for (s->p++;;) {
-        s->p += json_plain_run(s->p, s->end);
+    for (;;) {
         if (s->p == s->end)
             return fail(s, "");
         if (*s->p == '"') {
@@ -110,43 +109,62 @@ static bool scan_string(struct scan *s)
             return fail(s, "control character in a string");
         if (!(*s->p == '\\' ? scan_escape(s) : scan_wide(s)))
             return false;
+        s->p += json_plain_run(s->p, s->end);
     }
+}
+
+/* From its opening quote to behind the closing one. */
+static inline bool scan_string(struct scan *s)
+{
+    const unsigned char *p = s->p + 1, *end = s->end;
+
+    p += json_plain_run(p, end);
+    if (p < end && *p == '"') {
+        s->p = p + 1;
+        return true;
+    }
+    s->p = p;
+    return scan_string_rest(s);
 }
 
 /* ---- Numbers and words -------------------------------------------------------------------------------------------- */
 
-static bool scan_digits(struct scan *s)
+static const unsigned char *skip_digits(const unsigned char *p, const unsigned char *end)
 {
-    const unsigned char *first = s->p;
-
-    while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-        s->p++;
-    return s->p > first || fail(s, "a number lacks a digit");
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
 }
 
 static bool scan_number(struct scan *s)
 {
-    if (*s->p == '-')
-        s->p++;
-    if (s->p < s->end && *s->p == '0') {
-        s->p++;
-        if (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-            return fail(s, "a number begins with 0");
-    } else if (!scan_digits(s)) {
-        return false;
+    const unsigned char *p = s->p, *end = s->end, *first;
+
+    p += *p == '-';
+    p = skip_digits(first = p, end);
+    if (p == first)
+        goto no_digit;
+    if (*first == '0' && p > first + 1) {
+        s->p = first;
+        return fail(s, "a number begins with 0");
     }
-    if (s->p < s->end && *s->p == '.') {
-        s->p++;
-        if (!scan_digits(s))
-            return false;
+    if (p < end && *p == '.') {
+        p = skip_digits(first = p + 1, end);
+        if (p == first)
+            goto no_digit;
     }
-    if (s->p < s->end && (*s->p | 0x20) == 'e') {
-        s->p++;
-        if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
-            s->p++;
-        return scan_digits(s);
+    if (p < end && (*p | 0x20) == 'e') {
+        p++;
+        p += p < end && (*p == '+' || *p == '-');
+        p = skip_digits(first = p, end);
+        if (p == first)
+            goto no_digit;
     }
+    s->p = p;
     return true;
+no_digit:
+    s->p = p;
+    return fail(s, "a number lacks a digit");
 }
 
 static bool scan_word(struct scan *s, const char *word)

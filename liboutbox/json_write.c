@@ -132,24 +132,32 @@ static char *put_ascii_escape(char *to, unsigned char byte)
     return put_unicode_escape(to, byte);
 }
 
-/* One character outside ASCII at *p, which goes on behind it. */
+/* The characters outside ASCII from *p on, up to the first that takes more room than it had; *p goes on behind it. */
 static char *put_wide(char *to, const unsigned char **p, const unsigned char *end)
 {
     const unsigned char *at = *p;
-    int n = utf8_sequence(at, end);
 
-    if (n == 0) {
-        *p += utf8_bad_part(at, end);
-        memcpy(to, "\xEF\xBF\xBD", 3); /* U+FFFD */
-        return to + 3;
+    while (at < end && *at >= 0x80) {
+        int n = utf8_sequence(at, end);
+        if (n == 0) {
+            *p = at + utf8_bad_part(at, end);
+            memcpy(to, "\xEF\xBF\xBD", 3); /* U+FFFD */
+            return to + 3;
+        }
+        if (n == 2 && at[0] == 0xC2 && at[1] == 0x85) {
+            *p = at + 2;
+            return put_unicode_escape(to, 0x85);
+        }
+        if (n == 3 && at[0] == 0xE2 && at[1] == 0x80 && (at[2] & 0xFE) == 0xA8) {
+            *p = at + 3;
+            return put_unicode_escape(to, 0x2000u + (at[2] & 0x3Fu));
+        }
+        memcpy(to, at, (size_t)n);
+        at += n;
+        to += n;
     }
-    *p += n;
-    if (n == 2 && at[0] == 0xC2 && at[1] == 0x85)
-        return put_unicode_escape(to, 0x85);
-    if (n == 3 && at[0] == 0xE2 && at[1] == 0x80 && (at[2] & 0xFE) == 0xA8)
-        return put_unicode_escape(to, 0x2000u + (at[2] & 0x3Fu));
-    memcpy(to, at, (size_t)n);
-    return to + n;
+    *p = at;
+    return to;
 }
 
 void json_write_text_part(struct buffer *b, const char *text, size_t size)

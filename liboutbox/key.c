@@ -68,7 +68,8 @@ static int canonical_text(outbox *ob, const struct table *t, const struct column
     }
     if (c->affinity == AFFINITY_INTEGER)
         return refuse(ob, t, c, "text given where integers are kept");
-    return looks_numeric(v->as.data, v->size) ? refuse(ob, t, c, "text that SQLite would store as a number") : OUTBOX_OK;
+    return looks_numeric(v->as.data, v->size) ? refuse(ob, t, c, "text that SQLite would store as a number")
+                                              : OUTBOX_OK;
 }
 
 static int canonical_real(outbox *ob, const struct table *t, const struct column *c, outbox_value *v)
@@ -184,17 +185,20 @@ static int composite_from_text(outbox *ob, struct table *t, const char *text, st
     size_t size = strlen(text);
     if (!json_check(text, size, NULL) || !json_value_of(text, size, &whole) || whole.type != JSON_ARRAY ||
         !json_walk_begin(&walk, text, size))
-        return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns: give them as a JSON array", t->name, t->key_count);
+        return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns: give them as a JSON array", t->name,
+                    t->key_count);
     int k = 0;
     while (json_walk_element(&walk, &part)) {
         if (k == t->key_count)
-            return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns; more were given", t->name, t->key_count);
+            return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns; more were given", t->name,
+                        t->key_count);
         int code = read_part(ob, t, k++, &part, scratch);
         if (code != OUTBOX_OK)
             return code;
     }
     if (k < t->key_count)
-        return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns; %d were given", t->name, t->key_count, k);
+        return fail(ob, OUTBOX_INVALID, "table %s has a primary key of %d columns; %d were given", t->name,
+                    t->key_count, k);
     return settle_parts(ob, t, scratch);
 }
 

@@ -9,7 +9,18 @@
 #include "owe.h"
 #include "timestamp.h"
 
-enum { LOG_TOPIC = 1, LOG_TABLE, LOG_KEY, LOG_ORDERING_KEY, LOG_OP, LOG_REVISION, LOG_BEFORE, LOG_PAYLOAD, LOG_HEADERS, LOG_CREATED_AT };
+enum {
+    LOG_TOPIC = 1,
+    LOG_TABLE,
+    LOG_KEY,
+    LOG_ORDERING_KEY,
+    LOG_OP,
+    LOG_REVISION,
+    LOG_BEFORE,
+    LOG_PAYLOAD,
+    LOG_HEADERS,
+    LOG_CREATED_AT
+};
 
 /* NULL text binds NULL; nothing is copied: all of it outlives the step. */
 static int bind_text(sqlite3_stmt *st, int parameter, const char *text, size_t size)

@@ -67,8 +67,8 @@ static const char *or_abort(const struct table *t)
 static int prepare_update(outbox *ob, struct table *t, struct plan *plan)
 {
     sqlite3_str *sql = sqlite3_str_new(ob->db);
-    sqlite3_str_appendf(sql, "UPDATE %smain.\"%w\" SET \"%w\" = ?%d", or_abort(t), t->name, t->columns[t->revision].name,
-                        plan->count + 1);
+    sqlite3_str_appendf(sql, "UPDATE %smain.\"%w\" SET \"%w\" = ?%d", or_abort(t), t->name,
+                        t->columns[t->revision].name, plan->count + 1);
     for (int i = 0; i < plan->count; i++)
         if (plan->columns[i] >= 0 && !t->columns[plan->columns[i]].key_place)
             sqlite3_str_appendf(sql, ", \"%w\" = ?%d", t->columns[plan->columns[i]].name, i + 1);
@@ -125,7 +125,8 @@ static int assign_columns(outbox *ob, const struct table *t, const outbox_value 
     for (int i = 0; i < plan->count; i++) {
         int c = row[i].column ? find_column(t, row[i].column) : -1;
         if (c < 0)
-            return fail(ob, OUTBOX_INVALID, "table %s has no column %s", t->name, row[i].column ? row[i].column : "NULL");
+            return fail(ob, OUTBOX_INVALID, "table %s has no column %s", t->name,
+                        row[i].column ? row[i].column : "NULL");
         for (int j = 0; j < i; j++)
             if (!sqlite3_stricmp(row[j].column, row[i].column))
                 return fail(ob, OUTBOX_INVALID, "table %s: column %s is given twice", t->name, row[i].column);

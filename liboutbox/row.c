@@ -7,6 +7,7 @@
 int row_find(outbox *ob, struct table **table, struct found_row *row, bool *changed)
 {
     struct table *t = *table;
+    sqlite3_reset(t->select);
     int rc = key_bind(t->select, t);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(t->select);
@@ -34,12 +35,13 @@ int row_check_revision(outbox *ob, const struct table *t, const struct found_row
 {
     const char *revision = t->columns[t->revision].name;
     if (row->revision < 1)
-        return fail(ob, OUTBOX_INVALID,
-                    "table %s, key %s: the stored revision is NULL or below 1; mend it: UPDATE \"%s\" SET %s = 1 WHERE %s IS NULL OR %s < 1",
-                    t->name, key, t->name, revision, revision, revision);
+        return fail(
+            ob, OUTBOX_INVALID,
+            "table %s, key %s: the stored revision is NULL or below 1; mend it: UPDATE \"%s\" SET %s = 1 WHERE %s IS NULL OR %s < 1",
+            t->name, key, t->name, revision, revision, revision);
     if (row->revision == INT64_MAX)
-        return fail(ob, OUTBOX_INVALID, "table %s, key %s: the revision is at the end of its range (%lld)", t->name, key,
-                    (long long)row->revision);
+        return fail(ob, OUTBOX_INVALID, "table %s, key %s: the revision is at the end of its range (%lld)", t->name,
+                    key, (long long)row->revision);
     return OUTBOX_OK;
 }
 

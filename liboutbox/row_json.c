@@ -18,7 +18,9 @@ static int decode_object(outbox *ob, const char *table, const struct json_value 
 {
     size_t from = ob->row_text.size;
     switch (json_blob_decode(json, &ob->row_text)) {
-    case JSON_BLOB_OK: *v = outbox_blob(v->column, ob->row_text.data + from, ob->row_text.size - from); return OUTBOX_OK;
+    case JSON_BLOB_OK:
+        *v = outbox_blob(v->column, ob->row_text.data + from, ob->row_text.size - from);
+        return OUTBOX_OK;
     case JSON_BLOB_BAD: return refuse(ob, table, v->column, "$base64 is not base64 (RFC 4648, padded)");
     case JSON_BLOB_NOT: *v = outbox_text_n(v->column, json->text, json->size); return OUTBOX_OK;
     }

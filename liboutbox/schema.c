@@ -40,8 +40,9 @@ static int missing(sqlite3 *db, char *message, size_t message_size)
 static bool has_meta(sqlite3 *db, int *rc)
 {
     sqlite3_stmt *st = NULL;
-    *rc = sqlite3_prepare_v2(db, "SELECT count(*) = 2 FROM pragma_table_info('outbox_meta', 'main') WHERE name IN ('name', 'value')",
-                             -1, &st, NULL);
+    *rc = sqlite3_prepare_v2(
+        db, "SELECT count(*) = 2 FROM pragma_table_info('outbox_meta', 'main') WHERE name IN ('name', 'value')", -1,
+        &st, NULL);
     if (*rc == SQLITE_OK)
         *rc = sqlite3_step(st);
     bool yes = *rc == SQLITE_ROW && sqlite3_column_int(st, 0);
@@ -81,9 +82,10 @@ static int read_meta(sqlite3 *db, struct schema_info *info)
 
 static int too_new(const struct schema_info *info, char *message, size_t message_size)
 {
-    snprintf(message, message_size,
-             "the database's outbox schema is version %lld and needs at least version %lld of this library's %d; upgrade",
-             (long long)info->schema_version, (long long)info->min_version, SCHEMA_VERSION);
+    snprintf(
+        message, message_size,
+        "the database's outbox schema is version %lld and needs at least version %lld of this library's %d; upgrade",
+        (long long)info->schema_version, (long long)info->min_version, SCHEMA_VERSION);
     return OUTBOX_NEWER;
 }
 
@@ -98,7 +100,8 @@ int schema_check(sqlite3 *db, struct schema_info *info, char *message, size_t me
     if (found.min_version > SCHEMA_VERSION)
         return too_new(&found, message, message_size);
     if (found.schema_version < SCHEMA_VERSION) {
-        snprintf(message, message_size, "the database's outbox schema is version %lld, this library needs %d; run: outboxctl init",
+        snprintf(message, message_size,
+                 "the database's outbox schema is version %lld, this library needs %d; run: outboxctl init",
                  (long long)found.schema_version, SCHEMA_VERSION);
         return OUTBOX_SCHEMA;
     }

@@ -24,7 +24,8 @@ static const char sql_triggers[] =
     "SELECT 1 FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE"
     " UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
 
-static const char *const own_tables[] = {"change_log", "outbox", "consumer_offsets", "failed_deliveries", "outbox_meta"};
+static const char *const own_tables[] = {"change_log", "outbox", "consumer_offsets", "failed_deliveries",
+                                         "outbox_meta"};
 
 static void table_free(struct table *t, bool finalize)
 {
@@ -61,11 +62,13 @@ static enum affinity affinity_of(const char *type)
         return AFFINITY_BLOB;
     if (!sqlite3_strlike("%INT%", type, 0))
         return AFFINITY_INTEGER;
-    if (!sqlite3_strlike("%CHAR%", type, 0) || !sqlite3_strlike("%CLOB%", type, 0) || !sqlite3_strlike("%TEXT%", type, 0))
+    if (!sqlite3_strlike("%CHAR%", type, 0) || !sqlite3_strlike("%CLOB%", type, 0) ||
+        !sqlite3_strlike("%TEXT%", type, 0))
         return AFFINITY_TEXT;
     if (!sqlite3_strlike("%BLOB%", type, 0))
         return AFFINITY_BLOB;
-    if (!sqlite3_strlike("%REAL%", type, 0) || !sqlite3_strlike("%FLOA%", type, 0) || !sqlite3_strlike("%DOUB%", type, 0))
+    if (!sqlite3_strlike("%REAL%", type, 0) || !sqlite3_strlike("%FLOA%", type, 0) ||
+        !sqlite3_strlike("%DOUB%", type, 0))
         return AFFINITY_REAL;
     return AFFINITY_NUMERIC;
 }
@@ -166,10 +169,13 @@ static int load_columns(outbox *ob, struct table *t)
     if (!t->key_count)
         return fail(ob, OUTBOX_INVALID, "table %s has no PRIMARY KEY; an outbox row needs one to be named by", t->name);
     if (t->revision < 0)
-        return fail(ob, OUTBOX_INVALID, "table %s has no revision column; add one: ALTER TABLE \"%s\" ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
-                    t->name, t->name);
+        return fail(
+            ob, OUTBOX_INVALID,
+            "table %s has no revision column; add one: ALTER TABLE \"%s\" ADD COLUMN revision INTEGER NOT NULL DEFAULT 1",
+            t->name, t->name);
     if (t->columns[t->revision].key_place)
-        return fail(ob, OUTBOX_INVALID, "table %s: revision is part of the primary key; it must be a column of its own", t->name);
+        return fail(ob, OUTBOX_INVALID, "table %s: revision is part of the primary key; it must be a column of its own",
+                    t->name);
     t->keys = calloc((size_t)t->key_count, sizeof *t->keys);
     t->key_values = calloc((size_t)t->key_count, sizeof *t->key_values);
     t->key_digits = calloc((size_t)t->key_count, sizeof *t->key_digits);

@@ -25,9 +25,9 @@ struct column {
 struct plan {
     struct plan *next;
     int count;
-    char **names; /* as the caller spelt them */
-    int *columns; /* the column of each value; -1: ignored */
-    int *keys;    /* per key column, the value that gives it; -1: none does */
+    char **names;                  /* as the caller spelt them */
+    int *columns;                  /* the column of each value; -1: ignored */
+    int *keys;                     /* per key column, the value that gives it; -1: none does */
     sqlite3_stmt *update, *insert; /* value i is ?i+1, the revision ?count+1 */
 };
 
@@ -45,11 +45,11 @@ struct table {
     int key_count;
     int *keys; /* columns of the primary key, in its order */
     bool rowid_alias;
-    bool triggers; /* it has some: what they do must not be overridden by OR ABORT */
-    sqlite3_stmt *select; /* ?1.. the key: rowid, then every column */
-    sqlite3_stmt *delete; /* ?1.. the key */
-    struct plan *plans;   /* the last one used first */
-    outbox_value *key_values; /* key_count, the key of the call under way */
+    bool triggers;                       /* it has some: what they do must not be overridden by OR ABORT */
+    sqlite3_stmt *select;                /* ?1.. the key: rowid, then every column */
+    sqlite3_stmt *delete;                /* ?1.. the key */
+    struct plan *plans;                  /* the last one used first */
+    outbox_value *key_values;            /* key_count, the key of the call under way */
     char (*key_digits)[KEY_DIGITS_SIZE]; /* text of those that came as integers for a TEXT column */
     int64_t schema_cookie;
     int reprepared; /* of select, when schema_cookie was read */

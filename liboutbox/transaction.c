@@ -30,7 +30,8 @@ static void rollback_quietly(outbox *ob)
 
 static int refuse_aborted(outbox *ob)
 {
-    return fail(ob, OUTBOX_ABORTED, "SQLite has rolled back the transaction that was open; call outbox_rollback and start it again");
+    return fail(ob, OUTBOX_ABORTED,
+                "SQLite has rolled back the transaction that was open; call outbox_rollback and start it again");
 }
 
 /* COMMIT, and whatever it says no transaction is open afterwards. */

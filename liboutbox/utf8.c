@@ -41,7 +41,8 @@ static int fitting(const unsigned char *p, const unsigned char *end, struct lead
 int utf8_sequence(const unsigned char *p, const unsigned char *end)
 {
     struct lead lead = lead_of(*p);
-    return fitting(p, end, lead) == lead.length ? lead.length : 0;
+    int n = fitting(p, end, lead);
+    return n == lead.length ? n : 0;
 }
 
 int utf8_bad_part(const unsigned char *p, const unsigned char *end)

@@ -1,0 +1,468 @@
+/* upsert_test.c — writing rows: revisions, keys, images, and that a failed call leaves nothing. */
+#include "fixture.h"
+
+static int setup(void **state)
+{
+    int rc = fixture_setup(state);
+    if (rc == 0)
+        fixture_sql(*state, "CREATE TABLE orders(id TEXT PRIMARY KEY, total REAL, note TEXT NOT NULL DEFAULT '-',"
+                            " revision INTEGER NOT NULL DEFAULT 1);"
+                            "CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT, revision INTEGER NOT NULL DEFAULT 1)");
+    return rc;
+}
+
+static outbox_value order[] = {{0}, {0}};
+
+static int put(struct fixture *f, const char *id, double total, int64_t expected, int64_t *revision)
+{
+    order[0] = outbox_text("id", id);
+    order[1] = outbox_real("total", total);
+    return outbox_upsert(f->ob, "orders", order, 2, expected, NULL, revision);
+}
+
+static void assert_nothing_written(struct fixture *f)
+{
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM orders"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM items"), 0);
+}
+
+static void insert_update_delete_rise_by_one(void **state)
+{
+    struct fixture *f = *state;
+    int64_t revision = 0;
+    assert_ok(f, put(f, "o-1", 42.5, 0, &revision));
+    assert_int_equal(revision, 1);
+    assert_ok(f, put(f, "o-1", 43, 1, &revision));
+    assert_int_equal(revision, 2);
+    assert_ok(f, outbox_delete(f->ob, "orders", "o-1", 2, NULL));
+    assert_ok(f, put(f, "o-1", 1, 0, &revision));
+    assert_int_equal(revision, 4);
+    assert_string_equal(fixture_log(f, "seq||op||revision"), "1insert1 2update2 3delete3 4insert4");
+    assert_string_equal(fixture_log(f, "ifnull(json_extract(before,'$.total'),'-')"), "- 42.5 43.0 -");
+    assert_string_equal(fixture_log(f, "ifnull(payload,'-')"),
+                        "{\"id\":\"o-1\",\"total\":42.5,\"note\":\"-\",\"revision\":1} "
+                        "{\"id\":\"o-1\",\"total\":43.0,\"note\":\"-\",\"revision\":2} - "
+                        "{\"id\":\"o-1\",\"total\":1.0,\"note\":\"-\",\"revision\":4}");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_events"), 4);
+}
+
+static void stale_revision_conflicts(void **state)
+{
+    struct fixture *f = *state;
+    int64_t revision = 77;
+    assert_ok(f, put(f, "o-1", 1, 0, NULL));
+    assert_code(f, OUTBOX_CONFLICT, put(f, "o-1", 2, 0, &revision));
+    assert_int_equal(outbox_found_revision(f->ob), 1);
+    assert_code(f, OUTBOX_CONFLICT, put(f, "o-1", 2, 7, &revision));
+    assert_string_equal(outbox_errmsg(f->ob), "table orders, key o-1: expected revision 7, found 1");
+    assert_code(f, OUTBOX_CONFLICT, put(f, "o-2", 2, 3, &revision));
+    assert_int_equal(outbox_found_revision(f->ob), 0);
+    assert_int_equal(revision, 77);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 1);
+    assert_int_equal(fixture_int(f, "SELECT total FROM orders"), 1);
+}
+
+static void any_revision_wins(void **state)
+{
+    struct fixture *f = *state;
+    int64_t revision = 0;
+    assert_ok(f, put(f, "o-1", 1, OUTBOX_ANY_REVISION, &revision));
+    assert_ok(f, put(f, "o-1", 2, OUTBOX_ANY_REVISION, &revision));
+    assert_int_equal(revision, 2);
+    assert_ok(f, outbox_delete(f->ob, "orders", "o-1", OUTBOX_ANY_REVISION, NULL));
+    assert_code(f, OUTBOX_NOT_FOUND, outbox_delete(f->ob, "orders", "o-1", OUTBOX_ANY_REVISION, NULL));
+    assert_code(f, OUTBOX_CONFLICT, outbox_delete(f->ob, "orders", "o-1", 3, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_delete(f->ob, "orders", "o-1", 0, NULL));
+}
+
+static void a_column_left_out_keeps_its_value(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"total\":1,\"note\":\"n\"}", -1, 0, NULL, NULL));
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"total\":2}", -1, 1, NULL, NULL));
+    assert_string_equal(fixture_text(f, "SELECT note FROM orders"), "n");
+}
+
+static void sqlite_assigns_a_rowid_alias(void **state)
+{
+    struct fixture *f = *state;
+    outbox_value row[] = {outbox_text("name", "pen")};
+    assert_ok(f, outbox_upsert(f->ob, "items", row, 1, 0, NULL, NULL));
+    assert_ok(f, outbox_upsert(f->ob, "items", row, 1, 0, NULL, NULL));
+    assert_string_equal(outbox_last_key(f->ob), "2");
+    assert_int_equal(outbox_last_seq(f->ob), 2);
+    assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), 2);
+    assert_string_equal(fixture_log(f, "key"), "1 2");
+    assert_code(f, OUTBOX_INVALID, outbox_upsert(f->ob, "items", row, 1, OUTBOX_ANY_REVISION, NULL, NULL));
+}
+
+static void last_insert_rowid_is_the_rows(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++)
+        assert_ok(f, outbox_emit(f->ob, "t", NULL, "{}", -1, NULL, NULL));
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('x'), ('y')");
+    assert_ok(f, put(f, "x", 5, 1, NULL));
+    assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), 1);
+    assert_ok(f, put(f, "z", 5, 0, NULL));
+    assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), 3);
+    assert_ok(f, outbox_emit(f->ob, "t", NULL, "{}", -1, NULL, NULL));
+    assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), 3);
+}
+
+static const struct key_case {
+    const char *label, *create, *row, *key, *image;
+} key_cases[] = {
+    {"text", "id TEXT PRIMARY KEY", "\"id\":\"é\"", "é", "\"id\":\"é\""},
+    {"integer that is no alias", "id INT PRIMARY KEY", "\"id\":7", "7", "\"id\":7"},
+    {"alias", "id INTEGER PRIMARY KEY", "\"id\":-9223372036854775808", "-9223372036854775808", "\"id\":-9223372036854775808"},
+    {"blob", "id BLOB PRIMARY KEY", "\"id\":{\"$base64\":\"AP8=\"}", "{\"$base64\":\"AP8=\"}", "\"id\":{\"$base64\":\"AP8=\"}"},
+    {"real", "id REAL PRIMARY KEY", "\"id\":1.5", "1.5", "\"id\":1.5"},
+    {"text given as integer", "id TEXT PRIMARY KEY", "\"id\":7", "7", "\"id\":\"7\""},
+    {"integer given as text", "id INTEGER PRIMARY KEY", "\"id\":\"7\"", "7", "\"id\":7"},
+    {"untyped text that looks like a number", "id PRIMARY KEY", "\"id\":\"7\"", "7", "\"id\":\"7\""},
+    {"untyped integer", "id PRIMARY KEY", "\"id\":7", "7", "\"id\":7"},
+    {"uuid type", "id UUID PRIMARY KEY", "\"id\":\"a-1\"", "a-1", "\"id\":\"a-1\""},
+    {"composite", "a TEXT, b INT, PRIMARY KEY(b, a)", "\"a\":\"x\",\"b\":1", "[1,\"x\"]", "\"a\":\"x\",\"b\":1"},
+    {"composite without rowid", "a TEXT, b BLOB, PRIMARY KEY(a, b)", "\"a\":\"\",\"b\":{\"$base64\":\"\"}", "[\"\",{\"$base64\":\"\"}]",
+     "\"a\":\"\",\"b\":{\"$base64\":\"\"}"},
+    {"odd names", "\"group \"\"by\"\" é\" TEXT PRIMARY KEY", "\"group \\\"by\\\" é\":\"k\"", "k", "\"group \\\"by\\\" é\":\"k\""},
+};
+
+static void keys_of_every_kind(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof key_cases / sizeof *key_cases; i++) {
+        const struct key_case *c = &key_cases[i];
+        char sql[512], row[512], image[512];
+        const char *got = NULL;
+        int64_t revision = 0;
+        snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS \"the table\"; CREATE TABLE \"the table\"(%s%s, v INT, revision INTEGER NOT NULL DEFAULT 1)%s",
+                 strchr(c->create, ',') ? "" : c->create, "", "");
+        if (strchr(c->create, ','))
+            snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS \"the table\"; CREATE TABLE \"the table\"(v INT, revision INTEGER NOT NULL DEFAULT 1, %s)%s",
+                     c->create, strstr(c->label, "without") ? " WITHOUT ROWID" : "");
+        fixture_sql(f, sql);
+        snprintf(row, sizeof row, "{%s,\"v\":%zu}", c->row, i);
+        print_message("# %s\n", c->label);
+        assert_ok(f, outbox_upsert_json(f->ob, "The Table", row, -1, 0, NULL, &revision));
+        assert_string_equal(outbox_last_key(f->ob), c->key);
+        assert_ok(f, outbox_get(f->ob, "the table", c->key, &got, &revision));
+        snprintf(image, sizeof image, strchr(c->create, ',') ? "{\"v\":%2$zu,\"revision\":1,%1$s}" : "{%1$s,\"v\":%2$zu,\"revision\":1}", c->image, i);
+        assert_string_equal(got, image);
+        assert_ok(f, outbox_upsert_json(f->ob, "the table", row, -1, 1, NULL, &revision));
+        assert_int_equal(revision, 2);
+        assert_ok(f, outbox_delete(f->ob, "the table", c->key, 2, NULL));
+        assert_ok(f, outbox_upsert_json(f->ob, "the table", row, -1, 0, NULL, &revision));
+        assert_int_equal(revision, 4);
+        snprintf(sql, sizeof sql, "SELECT count(DISTINCT key) FROM change_log WHERE table_name = 'the table' AND revision > %d", 0);
+    }
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log WHERE table_name <> 'the table'"), 0);
+}
+
+static const struct bad_case {
+    const char *label;
+    int code;
+    const char *table, *row;
+    int64_t expected;
+    const char *words; /* the message holds them */
+} bad_cases[] = {
+    {"unknown table", OUTBOX_INVALID, "nope", "{\"id\":\"a\"}", 0, "no such table: nope"},
+    {"unknown column", OUTBOX_INVALID, "orders", "{\"id\":\"a\",\"nope\":1}", 0, "no column nope"},
+    {"missing key", OUTBOX_INVALID, "orders", "{\"total\":1}", 0, "key column id: missing"},
+    {"null key", OUTBOX_INVALID, "orders", "{\"id\":null}", 0, "key column id: missing"},
+    {"array", OUTBOX_INVALID, "orders", "[1]", 0, "not an object"},
+    {"no JSON", OUTBOX_INVALID, "orders", "{\"id\":", 0, "not JSON"},
+    {"two values", OUTBOX_INVALID, "orders", "{\"id\":\"a\"} {}", 0, "not JSON"},
+    {"duplicate key", OUTBOX_INVALID, "orders", "{\"id\":\"a\",\"total\":1,\"TOTAL\":2}", 0, "given twice"},
+    {"malformed UTF-8", OUTBOX_INVALID, "orders", "{\"id\":\"a\xff\"}", 0, "UTF-8"},
+    {"key with a NUL", OUTBOX_INVALID, "orders", "{\"id\":\"a\\u0000b\"}", 0, "NUL"},
+    {"integer beyond 64 bits", OUTBOX_INVALID, "orders", "{\"id\":\"a\",\"total\":9223372036854775808}", 0, "64 bits"},
+    {"number that overflows", OUTBOX_INVALID, "orders", "{\"id\":\"a\",\"total\":1e999}", 0, "overflows"},
+    {"empty object", OUTBOX_INVALID, "orders", "{}", 0, "empty"},
+    {"bad base64", OUTBOX_INVALID, "orders", "{\"id\":\"a\",\"note\":{\"$base64\":\"A\"}}", 0, "base64"},
+    {"revision below any", OUTBOX_INVALID, "orders", "{\"id\":\"a\"}", -2, "OUTBOX_ANY_REVISION"},
+    {"not null", OUTBOX_CONSTRAINT, "orders", "{\"id\":\"a\",\"note\":null}", 0, "NOT NULL constraint failed: orders.note"},
+    {"our own table", OUTBOX_INVALID, "outbox_meta", "{\"name\":\"a\"}", 0, "own table"},
+    {"a view", OUTBOX_INVALID, "v", "{\"id\":\"a\"}", 0, "is a view"},
+    {"no primary key", OUTBOX_INVALID, "heap", "{\"id\":\"a\"}", 0, "no PRIMARY KEY"},
+    {"no revision column", OUTBOX_INVALID, "bare", "{\"id\":\"a\"}", 0, "ADD COLUMN revision INTEGER NOT NULL DEFAULT 1"},
+    {"text for an integer key", OUTBOX_INVALID, "items", "{\"id\":\"x\"}", 0, "integers are kept"},
+    {"sqlite's own", OUTBOX_INVALID, "sqlite_schema", "{\"id\":\"x\"}", 0, "no such table"},
+};
+
+static void bad_input_is_refused_in_words(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE VIEW v AS SELECT 1 AS id; CREATE TABLE heap(id TEXT, revision INT); CREATE TABLE bare(id TEXT PRIMARY KEY)");
+    for (size_t i = 0; i < sizeof bad_cases / sizeof *bad_cases; i++) {
+        const struct bad_case *c = &bad_cases[i];
+        for (int joined = 0; joined < 2; joined++) {
+            if (joined)
+                assert_ok(f, outbox_begin(f->ob));
+            int code = outbox_upsert_json(f->ob, c->table, c->row, -1, c->expected, NULL, NULL);
+            if (code != c->code || !strstr(outbox_errmsg(f->ob), c->words))
+                fail_msg("%s: got %d \"%s\"", c->label, code, outbox_errmsg(f->ob));
+            if (joined)
+                assert_ok(f, outbox_commit(f->ob));
+        }
+    }
+    assert_nothing_written(f);
+}
+
+static void an_embedded_nul_is_not_json(void **state)
+{
+    struct fixture *f = *state;
+    static const char row[] = "{\"id\":\"a\"}\0x";
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", row, sizeof row - 1, 0, NULL, NULL));
+    assert_nothing_written(f);
+}
+
+static void null_arguments_are_misuse(void **state)
+{
+    struct fixture *f = *state;
+    outbox_value v = outbox_text("id", "a");
+    assert_int_equal(outbox_upsert(NULL, "orders", &v, 1, 0, NULL, NULL), OUTBOX_MISUSE);
+    assert_code(f, OUTBOX_MISUSE, outbox_upsert(f->ob, NULL, &v, 1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_MISUSE, outbox_upsert(f->ob, "orders", NULL, 1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_MISUSE, outbox_upsert_json(f->ob, "orders", NULL, 0, 0, NULL, NULL));
+    assert_code(f, OUTBOX_MISUSE, outbox_delete(f->ob, "orders", NULL, 1, NULL));
+    assert_code(f, OUTBOX_MISUSE, outbox_get(f->ob, NULL, "a", NULL, NULL));
+    assert_code(f, OUTBOX_MISUSE, outbox_emit(f->ob, NULL, NULL, "{}", -1, NULL, NULL));
+    assert_nothing_written(f);
+}
+
+static void a_revision_that_is_none_is_named_with_its_mend(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE loose(id TEXT PRIMARY KEY, revision INTEGER); INSERT INTO loose VALUES ('a', NULL), ('b', 0), ('c', 9223372036854775807)");
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "loose", "{\"id\":\"a\"}", -1, OUTBOX_ANY_REVISION, NULL, NULL));
+    assert_non_null(strstr(outbox_errmsg(f->ob), "UPDATE \"loose\" SET revision = 1 WHERE"));
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "loose", "{\"id\":\"b\"}", -1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "loose", "{\"id\":\"c\"}", -1, INT64_MAX, NULL, NULL));
+    assert_non_null(strstr(outbox_errmsg(f->ob), "end of its range"));
+    assert_code(f, OUTBOX_INVALID, outbox_delete(f->ob, "loose", "c", INT64_MAX, NULL));
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM loose"), 3);
+    assert_nothing_written(f);
+}
+
+static void every_value_survives(void **state)
+{
+    struct fixture *f = *state;
+    const char *row, *again;
+    char kept[1024];
+    fixture_sql(f, "CREATE TABLE every(id TEXT PRIMARY KEY, a, b, c, d, e, g AS (a || 'x'), h AS (a) STORED, revision INTEGER NOT NULL DEFAULT 1)");
+    outbox_value values[] = {outbox_text("id", "k"),     outbox_int("a", INT64_MIN), outbox_real("b", 0.1 + 0.2),
+                             outbox_blob("c", "\0\xff", 2), outbox_null("d"),           outbox_text_n("e", "a\0\xe2\x80\xa8\n\"", 7)};
+    assert_ok(f, outbox_upsert(f->ob, "every", values, 6, 0, NULL, NULL));
+    assert_ok(f, outbox_get(f->ob, "every", "k", &row, NULL));
+    assert_string_equal(row, "{\"id\":\"k\",\"a\":-9223372036854775808,\"b\":0.30000000000000004,\"c\":{\"$base64\":\"AP8=\"},\"d\":null,"
+                             "\"e\":\"a\\u0000\\u2028\\n\\\"\",\"g\":\"-9223372036854775808x\",\"h\":-9223372036854775808,\"revision\":1}");
+    snprintf(kept, sizeof kept, "%s", row);
+    /* What was read can be written back: the same values, byte for byte. */
+    fixture_sql(f, "UPDATE every SET a = 1, b = 2, c = 3, d = 4, e = 5");
+    assert_ok(f, outbox_upsert_json(f->ob, "every", kept, -1, 1, NULL, NULL));
+    assert_ok(f, outbox_get(f->ob, "every", "k", &again, NULL));
+    *strstr(kept, "\"revision\":1") = '\0';
+    assert_memory_equal(again, kept, strlen(kept));
+}
+
+static void infinities_survive(void **state)
+{
+    struct fixture *f = *state;
+    const char *row;
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"total\":-9e999}", -1, 0, NULL, NULL));
+    assert_ok(f, outbox_get(f->ob, "orders", "a", &row, NULL));
+    assert_non_null(strstr(row, "\"total\":-9e999"));
+    assert_int_equal(fixture_int(f, "SELECT total = -9e999 FROM orders"), 1);
+}
+
+static void json_values_map_to_columns(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE j(id TEXT PRIMARY KEY, t, f, n, o, a, r, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_upsert_json(f->ob, "j", "{\"id\":\"a\",\"t\":true,\"f\":false,\"n\":null,\"o\":{\"x\": 1.10},\"a\":[1, 2],\"r\":1e2,\"revision\":99}", -1, 0, NULL, NULL));
+    assert_string_equal(fixture_text(f, "SELECT t||'|'||f||'|'||ifnull(n,'-')||'|'||o||'|'||a||'|'||r||'|'||typeof(r)||'|'||revision FROM j"),
+                        "1|0|-|{\"x\": 1.10}|[1, 2]|100.0|real|1");
+}
+
+static void unchanged_rows_make_no_event(void **state)
+{
+    struct fixture *f = *state;
+    outbox_write_options skip = {.size = sizeof skip, .flags = OUTBOX_SKIP_UNCHANGED};
+    int64_t revision = 0;
+    fixture_sql(f, "CREATE TABLE n(id TEXT PRIMARY KEY, i INTEGER, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":5}", -1, 0, &skip, &revision));
+    assert_ok(f, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":5}", -1, 1, &skip, &revision));
+    assert_int_equal(revision, 1);
+    assert_int_equal(outbox_last_seq(f->ob), 0);
+    /* Looks different, is not: the column's affinity makes it 5. */
+    assert_ok(f, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":\"5\"}", -1, 1, &skip, &revision));
+    assert_int_equal(revision, 1);
+    assert_ok(f, outbox_begin(f->ob));
+    assert_ok(f, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":5.0}", -1, OUTBOX_ANY_REVISION, &skip, &revision));
+    assert_ok(f, outbox_commit(f->ob));
+    assert_int_equal(fixture_int(f, "SELECT revision FROM n"), 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 1);
+    assert_code(f, OUTBOX_CONFLICT, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":5}", -1, 9, &skip, &revision));
+    assert_ok(f, outbox_upsert_json(f->ob, "n", "{\"id\":\"a\",\"i\":6}", -1, 1, &skip, &revision));
+    assert_int_equal(revision, 2);
+}
+
+static void options_reach_the_event(void **state)
+{
+    struct fixture *f = *state;
+    outbox_write_options o = {.size = sizeof o, .topic = "sales", .ordering_key = "cust-9", .headers = "{\"traceparent\":\"00-x\"}"};
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\"}", -1, 0, &o, NULL));
+    assert_string_equal(fixture_log(f, "topic||' '||ordering_key||' '||headers"), "sales cust-9 {\"traceparent\":\"00-x\"}");
+    o.headers = "{\"a\":1}";
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, &o, NULL));
+    o.headers = "[]";
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, &o, NULL));
+    o.headers = NULL;
+    o.flags = 64;
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, &o, NULL));
+    struct {
+        outbox_write_options known;
+        int newer;
+    } future = {{.size = sizeof future}, 1};
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, &future.known, NULL));
+    future.newer = 0;
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, &future.known, NULL));
+}
+
+static void a_row_over_the_limit_is_too_big_and_gone(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "UPDATE outbox_meta SET value = 200 WHERE name = 'max_payload'");
+    outbox *other;
+    assert_int_equal(outbox_open(f->path, NULL, &other), OUTBOX_OK);
+    char note[300];
+    memset(note, 'x', sizeof note);
+    outbox_value row[] = {outbox_text("id", "a"), outbox_text_n("note", note, sizeof note)};
+    assert_int_equal(outbox_upsert(other, "orders", row, 2, 0, NULL, NULL), OUTBOX_TOOBIG);
+    assert_int_equal(outbox_emit(other, "t", "k", note, 201, &(outbox_write_options){.size = sizeof(outbox_write_options), .flags = OUTBOX_BLOB}, NULL), OUTBOX_TOOBIG);
+    assert_nothing_written(f);
+    /* The limit is the database's: a change of another connection counts at once. */
+    fixture_sql(f, "UPDATE outbox_meta SET value = 2000 WHERE name = 'max_payload'");
+    assert_int_equal(outbox_upsert(other, "orders", row, 2, 0, NULL, NULL), OUTBOX_OK);
+    outbox_close(other);
+}
+
+static void a_schema_change_under_way_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *other;
+    const char *row;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_ok(f, put(f, "a", 1, 0, NULL));
+    sql_on(other, "ALTER TABLE orders ADD COLUMN extra TEXT DEFAULT 'e'");
+    assert_ok(f, put(f, "a", 2, 1, NULL));
+    assert_ok(f, outbox_get(f->ob, "orders", "a", &row, NULL));
+    assert_non_null(strstr(row, "\"extra\":\"e\""));
+    assert_string_equal(fixture_text(f, "SELECT json_extract(payload,'$.extra') FROM change_log WHERE seq = 2"), "e");
+    sql_on(other, "ALTER TABLE orders ADD COLUMN later INT");
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"later\":3}", -1, 2, NULL, NULL));
+    sql_on(other, "ALTER TABLE orders DROP COLUMN total");
+    assert_code(f, OUTBOX_INVALID, put(f, "a", 3, 3, NULL));
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"later\":4}", -1, 3, NULL, NULL));
+    sql_on(other, "ALTER TABLE items ADD COLUMN size INT DEFAULT 4");
+    outbox_value name[] = {outbox_text("name", "pen")};
+    assert_ok(f, outbox_upsert(f->ob, "items", name, 1, 0, NULL, NULL));
+    sql_on(other, "ALTER TABLE items ADD COLUMN colour TEXT DEFAULT 'red'");
+    assert_ok(f, outbox_upsert(f->ob, "items", name, 1, 0, NULL, NULL));
+    assert_string_equal(fixture_text(f, "SELECT payload FROM change_log ORDER BY seq DESC LIMIT 1"),
+                        "{\"id\":2,\"name\":\"pen\",\"revision\":1,\"size\":4,\"colour\":\"red\"}");
+    sql_on(other, "DROP TABLE orders");
+    assert_code(f, OUTBOX_INVALID, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"later\":4}", -1, 4, NULL, NULL));
+    sql_on(other, "CREATE TABLE orders(id TEXT PRIMARY KEY, total REAL, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, put(f, "a", 3, 0, NULL));
+    sqlite3_close(other);
+}
+
+static void triggers_have_their_say(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE log2(x); CREATE TABLE t(id TEXT PRIMARY KEY, n INT, touched INT, revision INTEGER NOT NULL DEFAULT 1);"
+                   "CREATE TRIGGER t1 AFTER UPDATE OF n ON t BEGIN UPDATE t SET touched = NEW.n + 1 WHERE id = NEW.id; INSERT INTO log2 VALUES (1); END;"
+                   "CREATE TRIGGER t2 BEFORE INSERT ON t WHEN NEW.n = 13 BEGIN SELECT RAISE(IGNORE); END;"
+                   "CREATE TRIGGER t3 BEFORE INSERT ON t WHEN NEW.n = 14 BEGIN SELECT RAISE(ABORT, 'not 14'); END");
+    assert_ok(f, outbox_upsert_json(f->ob, "t", "{\"id\":\"a\",\"n\":1}", -1, 0, NULL, NULL));
+    assert_ok(f, outbox_upsert_json(f->ob, "t", "{\"id\":\"a\",\"n\":2}", -1, 1, NULL, NULL));
+    assert_string_equal(fixture_text(f, "SELECT payload FROM change_log WHERE seq = 2"), "{\"id\":\"a\",\"n\":2,\"touched\":3,\"revision\":2}");
+    assert_code(f, OUTBOX_CONSTRAINT, outbox_upsert_json(f->ob, "t", "{\"id\":\"b\",\"n\":13}", -1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_CONSTRAINT, outbox_upsert_json(f->ob, "t", "{\"id\":\"b\",\"n\":14}", -1, 0, NULL, NULL));
+    assert_non_null(strstr(outbox_errmsg(f->ob), "not 14"));
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM t"), 1);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 2);
+}
+
+static void on_conflict_replace_displaces_nobody(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE u(id TEXT PRIMARY KEY, mail TEXT UNIQUE ON CONFLICT REPLACE, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_upsert_json(f->ob, "u", "{\"id\":\"a\",\"mail\":\"m\"}", -1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_CONSTRAINT, outbox_upsert_json(f->ob, "u", "{\"id\":\"b\",\"mail\":\"m\"}", -1, 0, NULL, NULL));
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM u WHERE id = 'a'"), 1);
+}
+
+static void emit_owes_a_message(void **state)
+{
+    struct fixture *f = *state;
+    outbox_write_options blob = {.size = sizeof blob, .flags = OUTBOX_BLOB};
+    int64_t seq = 0;
+    assert_ok(f, outbox_emit(f->ob, "mail", "m-1", "{\"a\": 1.10}", -1, NULL, &seq));
+    assert_int_equal(seq, 1);
+    assert_ok(f, outbox_emit(f->ob, "mail", NULL, "\0\1", 2, &blob, &seq));
+    assert_ok(f, outbox_emit(f->ob, "mail", NULL, NULL, 0, NULL, &seq));
+    assert_string_equal(fixture_log(f, "op||typeof(payload)||ifnull(key,'-')||ifnull(revision,'-')||ifnull(table_name,'-')"),
+                        "emittextm-1-- emitblob--- emitnull---");
+    assert_string_equal(fixture_text(f, "SELECT payload FROM change_log WHERE seq = 1"), "{\"a\": 1.10}");
+    assert_code(f, OUTBOX_INVALID, outbox_emit(f->ob, "mail", NULL, "{", -1, NULL, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_emit(f->ob, "mail", NULL, "\"\xed\xa0\x80\"", -1, NULL, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_emit(f->ob, "mail", NULL, "x", -1, &blob, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_emit(f->ob, "", NULL, "{}", -1, NULL, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_emit(f->ob, "t\xff", NULL, "{}", -1, NULL, NULL));
+    assert_int_equal(fixture_int(f, "SELECT max(seq) FROM change_log"), 3);
+}
+
+static void rows_of_plain_sql_are_events_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "PRAGMA trusted_schema = OFF; INSERT INTO outbox_events(topic, key, payload, headers, ordering_key) VALUES ('t', 'k', '{}', NULL, 'o')");
+    assert_string_equal(fixture_log(f, "topic||key||op||ordering_key||(abs(created_at - strftime('%s','now') * 1000000) < 5000000)"), "tkemito1");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_events"), 1);
+    assert_int_not_equal(sqlite3_exec(outbox_db(f->ob), "INSERT OR IGNORE INTO outbox_events(key) VALUES ('k')", NULL, NULL, NULL), SQLITE_OK);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(insert_update_delete_rise_by_one),
+        TEST(stale_revision_conflicts),
+        TEST(any_revision_wins),
+        TEST(a_column_left_out_keeps_its_value),
+        TEST(sqlite_assigns_a_rowid_alias),
+        TEST(last_insert_rowid_is_the_rows),
+        TEST(keys_of_every_kind),
+        TEST(bad_input_is_refused_in_words),
+        TEST(an_embedded_nul_is_not_json),
+        TEST(null_arguments_are_misuse),
+        TEST(a_revision_that_is_none_is_named_with_its_mend),
+        TEST(every_value_survives),
+        TEST(infinities_survive),
+        TEST(json_values_map_to_columns),
+        TEST(unchanged_rows_make_no_event),
+        TEST(options_reach_the_event),
+        TEST(a_row_over_the_limit_is_too_big_and_gone),
+        TEST(a_schema_change_under_way_is_noticed),
+        TEST(triggers_have_their_say),
+        TEST(on_conflict_replace_displaces_nobody),
+        TEST(emit_owes_a_message),
+        TEST(rows_of_plain_sql_are_events_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
