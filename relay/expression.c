@@ -1,0 +1,90 @@
+/* expression.c — checks and confines the operator's SQL; see expression.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "expression.h"
+
+/* As a WHERE, where SQLite itself refuses aggregates and window functions: an expression is about one event. The line
+ * breaks keep a trailing comment of the operator's from swallowing the bracket. */
+static const char sql_check_head[] = "SELECT 1 FROM main.outbox_events WHERE (\n";
+static const char sql_check_tail[] = "\n)";
+
+/* Some seconds at the most, on one event: a recursive query without an end stops there. */
+enum { STEPS_PER_CALLBACK = 10000, CALLBACKS_PER_EVENT = 5000 };
+
+static int authorize(void *unused, int action, const char *first, const char *second, const char *database,
+                     const char *trigger)
+{
+    (void)unused, (void)database, (void)trigger;
+    static const char *const refused_functions[] = {"load_extension", "readfile", "writefile", "edit",
+                                                    "fts3_tokenizer"};
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+    case SQLITE_TRANSACTION: return SQLITE_OK;
+    case SQLITE_PRAGMA: return first && !strcmp(first, "data_version") && !second ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_FUNCTION:
+        for (size_t i = 0; i < sizeof refused_functions / sizeof *refused_functions; i++)
+            if (second && sqlite3_stricmp(second, refused_functions[i]) == 0)
+                return SQLITE_DENY;
+        return SQLITE_OK;
+    default: return SQLITE_DENY;
+    }
+}
+
+static int spend(void *arg)
+{
+    struct expression_budget *budget = arg;
+    return budget->left >= 0 && budget->left-- == 0;
+}
+
+void expression_confine(sqlite3 *db, struct expression_budget *budget)
+{
+    budget->left = -1;
+    sqlite3_set_authorizer(db, authorize, NULL);
+    sqlite3_progress_handler(db, STEPS_PER_CALLBACK, spend, budget);
+}
+
+void expression_budget_begin(struct expression_budget *budget)
+{
+    budget->left = CALLBACKS_PER_EVENT;
+}
+
+void expression_budget_end(struct expression_budget *budget)
+{
+    budget->left = -1;
+}
+
+/* The text around the place that SQLite points at, on one line. */
+static void show_place(sqlite3 *db, const char *sql, char *place, size_t size)
+{
+    int offset = sqlite3_error_offset(db) - (int)(sizeof sql_check_head - 1);
+    *place = 0;
+    if (offset >= 0 && offset <= (int)strlen(sql))
+        snprintf(place, size, ", at character %d: %.40s", offset + 1, sql[offset] ? sql + offset : "(its end)");
+}
+
+bool expression_check(sqlite3 *db, const char *option, const char *sql, char *message, size_t message_size)
+{
+    struct buffer text = {0};
+    buffer_append_text(&text, sql_check_head);
+    buffer_append_text(&text, sql);
+    buffer_append_text(&text, sql_check_tail);
+    const char *whole = buffer_text(&text), *rest = NULL;
+    sqlite3_stmt *st = NULL;
+    int rc = whole ? sqlite3_prepare_v2(db, whole, -1, &st, &rest) : SQLITE_NOMEM;
+    bool good = rc == SQLITE_OK && st && !*rest && sqlite3_bind_parameter_count(st) == 0;
+    if (rc != SQLITE_OK) {
+        char place[96];
+        show_place(db, sql, place, sizeof place);
+        snprintf(message, message_size, "%s: %s%s", option, whole ? sqlite3_errmsg(db) : "out of memory", place);
+    } else if (!good) {
+        snprintf(message, message_size, "%s: must be one SQL expression, without ; and without parameters: %.60s",
+                 option, sql);
+    }
+    sqlite3_finalize(st);
+    buffer_free(&text);
+    return good;
+}
