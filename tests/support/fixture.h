@@ -94,14 +94,13 @@ static inline const char *fixture_text(struct fixture *f, const char *sql)
 static inline const char *fixture_log(struct fixture *f, const char *expression)
 {
     char sql[512];
-    snprintf(sql, sizeof sql, "SELECT group_concat(x, ' ') FROM (SELECT %s AS x FROM change_log ORDER BY seq)", expression);
+    snprintf(sql, sizeof sql, "SELECT group_concat(x, ' ') FROM (SELECT %s AS x FROM change_log ORDER BY seq)",
+             expression);
     return fixture_text(f, sql);
 }
 
-#define assert_ok(f, call)                                                                                             \
-    assert_code(f, OUTBOX_OK, call)
-#define assert_code(f, code, call)                                                                                     \
-    assert_code_at((f)->ob, code, call, #call, __FILE__, __LINE__)
+#define assert_ok(f, call)         assert_code(f, OUTBOX_OK, call)
+#define assert_code(f, code, call) assert_code_at((f)->ob, code, call, #call, __FILE__, __LINE__)
 
 static inline void assert_code_at(outbox *ob, int expected, int code, const char *call, const char *file, int line)
 {
