@@ -1,0 +1,33 @@
+/* janitor.h — reclaims what nobody needs any more, a slice at a time, without getting in anybody's way.
+ *
+ * A slice is one short write transaction of a bounded number of rows, fewer where rows are large; the caller lets others
+ * have the lock in between. Nothing that a registered consumer, a failed delivery, `retain` or `history` still needs is
+ * touched: all of them are read in the very transaction that deletes.
+ */
+#ifndef RELAY_JANITOR_H
+#define RELAY_JANITOR_H
+
+#include <stdint.h>
+
+#include <sqlite3.h>
+
+enum { JANITOR_SLICE_ROWS = 500 };
+
+struct janitor {
+    sqlite3 *db;        /* borrowed: a writing connection */
+    int slice_rows;     /* adapts to how long a slice takes */
+    int64_t swept_seq;  /* change_log up to here has been looked at in this sweep */
+    int64_t owed_count; /* rows deleted from outbox, from change_log, since init */
+    int64_t logged_count;
+};
+
+enum janitor_result {
+    JANITOR_CLEAN, /* nothing left to reclaim now */
+    JANITOR_MORE,  /* a slice is done, there may be another */
+    JANITOR_LATER  /* the database could not be written now (or at all: the ledger will find out) */
+};
+
+void janitor_init(struct janitor *, sqlite3 *db);
+enum janitor_result janitor_slice(struct janitor *, int64_t now_us /* wall clock */);
+
+#endif
