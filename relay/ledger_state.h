@@ -1,0 +1,65 @@
+/* ledger_state.h — what ledger.c (called by pipelines) and ledger_thread.c (the writer) share. Nobody else includes it.
+ *
+ * One mutex guards it all but what is marked as the thread's own. It is never held during a statement.
+ */
+#ifndef RELAY_LEDGER_STATE_H
+#define RELAY_LEDGER_STATE_H
+
+#include <pthread.h>
+
+#include "claim.h"
+#include "janitor.h"
+#include "ledger.h"
+#include "settlement.h"
+#include "wal.h"
+
+enum claim_stage { CLAIM_NONE, CLAIM_WANTED, CLAIM_ANSWERED };
+
+struct ledger_consumer {
+    struct ledger *ledger;
+    struct ledger_consumer *next;
+    const struct sink_settings *settings;
+    struct wake *wake;
+
+    int64_t lease_token;
+    bool stale, interrupted;
+    struct settlement_batch posted; /* by the pipeline */
+
+    /* In the transaction under way: the thread's own until `busy` is false again. */
+    bool busy, missed; /* missed: no row has this token */
+    struct settlement_batch writing;
+    struct ledger_consumer *next_writing;
+
+    enum claim_stage stage;
+    bool patient;
+    enum ledger_result claim_result;
+    struct claim claim;
+    char reason[SINK_REASON_SIZE];
+};
+
+struct ledger {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* for the thread: posted, wanted, stopping */
+    pthread_cond_t done; /* for pipelines: answered, committed, ended */
+    struct ledger_consumer *consumers;
+    bool stopping, ended;
+    bool hurry; /* somebody waits for a commit */
+    bool reclaim_wanted;
+    int reclaim_failures;
+    char reason[SINK_REASON_SIZE]; /* why it ended */
+
+    /* The thread's own. */
+    sqlite3 *db;
+    struct settlement_writer writer;
+    struct wal_keeper keeper;
+    struct janitor janitor;
+    int64_t commit_at_us, reclaim_at_us; /* not before */
+    int64_t retry_us;                    /* the present pause after failures; 0: the last transaction went well */
+    int64_t trouble_since_us;
+    bool trouble_said;
+};
+
+void *ledger_thread(void *ledger);
+
+#endif
