@@ -1,0 +1,517 @@
+/* stream.h — a JSONL stream under test: a database in memory, a directory of its own, a ledger that remembers what it
+ * was told, a disk that fails on demand, and a checker that reads the files with code of its own.
+ */
+#ifndef TEST_STREAM_H
+#define TEST_STREAM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "schema.h"
+#include "sink.h"
+#include "sinks/jsonl.h"
+
+/* ---- A disk that fails ------------------------------------------------------------------------------------------- */
+
+enum disk_mode {
+    DISK_FINE,
+    DISK_FAILS,   /* call number `at` returns -1 and `error`; a sync that fails loses what was not synced */
+    DISK_SHORT,   /* write number `at` writes one byte */
+    DISK_KILLED,  /* at call `at` the process is gone: a write is done by half, nothing more reaches the disk */
+    DISK_NO_POWER /* likewise, and what was not synced is lost */
+};
+
+enum power_loss { LOST_BYTES, LOST_TO_ZEROS, LOST_FIRST_PAGE };
+
+struct disk {
+    enum disk_mode mode;
+    int at, error;
+    int killed_at; /* besides: the process is gone at this call; 0: it isn't */
+    enum power_loss loss;
+    int calls, syncs, truncates; /* so far */
+    bool gone;                   /* the process is dead */
+    int64_t clock_us;
+
+    int64_t synced_bytes;                                        /* of the active file */
+    char unsynced_from[NAME_MAX + 1], unsynced_to[NAME_MAX + 1]; /* a rename that no directory sync has followed */
+    char unsynced_new[NAME_MAX + 1];                             /* likewise a new file */
+    ino_t failed_inode;                                          /* whose sync has failed; 0: none, or it is unlinked */
+    int syncs_after_failure;                                     /* of it */
+    struct file_ops ops;
+};
+
+static inline bool disk_strikes(struct disk *disk)
+{
+    disk->calls++;
+    if (disk->gone) {
+        errno = EIO;
+        return true;
+    }
+    if (disk->calls == disk->killed_at) {
+        disk->gone = true;
+        errno = EIO;
+        return true;
+    }
+    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->calls != disk->at)
+        return false;
+    disk->gone = disk->mode == DISK_KILLED || disk->mode == DISK_NO_POWER;
+    errno = disk->error ? disk->error : EIO;
+    return true;
+}
+
+/* The kernel gives up on the pages: they are zeros now, and clean. */
+static inline void disk_lose(struct disk *disk, int fd)
+{
+    static const char zeros[4096];
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    int64_t at = disk->synced_bytes, end = status.st_size;
+    if (disk->loss == LOST_BYTES && disk->gone && at < end)
+        assert_int_equal(ftruncate(fd, at), 0);
+    else if (disk->loss == LOST_FIRST_PAGE && end > at + 100)
+        end = at + 100;
+    for (; disk->loss != LOST_BYTES && at < end; at += (int64_t)sizeof zeros)
+        assert_true(pwrite(fd, zeros, (size_t)(end - at < 4096 ? end - at : 4096), at) > 0);
+}
+
+static inline int disk_open_at(void *arg, int dir_fd, const char *name, int flags, mode_t mode)
+{
+    struct disk *disk = arg;
+
+    if (disk_strikes(disk))
+        return -1;
+    int fd = file_ops_system.open_at(NULL, dir_fd, name, flags, mode);
+    if (fd >= 0 && (flags & O_CREAT)) {
+        snprintf(disk->unsynced_new, sizeof disk->unsynced_new, "%s", name);
+        disk->synced_bytes = 0;
+    }
+    return fd;
+}
+
+static inline ssize_t disk_write_at(void *arg, int fd, const void *bytes, size_t size, int64_t offset)
+{
+    struct disk *disk = arg;
+    bool dead = disk->gone;
+
+    if (disk_strikes(disk)) {
+        int error = errno;
+        if (disk->gone && !dead)
+            assert_true(pwrite(fd, bytes, size / 2, offset) >= 0);
+        errno = error;
+        return -1;
+    }
+    if (disk->mode == DISK_SHORT && disk->calls == disk->at && size > 1)
+        size = 1;
+    return pwrite(fd, bytes, size, offset);
+}
+
+static inline int disk_truncate(void *arg, int fd, int64_t size)
+{
+    ((struct disk *)arg)->truncates++;
+    return disk_strikes(arg) ? -1 : ftruncate(fd, size);
+}
+
+static inline int disk_sync_data(void *arg, int fd)
+{
+    struct disk *disk = arg;
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    disk->syncs++;
+    disk->syncs_after_failure += status.st_ino == disk->failed_inode;
+    if (disk_strikes(disk)) {
+        int error = errno;
+        if (!disk->gone) {
+            disk->failed_inode = status.st_ino;
+            disk_lose(disk, fd);
+        }
+        errno = error;
+        return -1;
+    }
+    disk->synced_bytes = status.st_size;
+    return 0;
+}
+
+static inline int disk_sync_dir(void *arg, int dir_fd)
+{
+    struct disk *disk = arg;
+
+    (void)dir_fd;
+    if (disk_strikes(disk))
+        return -1;
+    disk->unsynced_from[0] = disk->unsynced_new[0] = '\0';
+    return 0;
+}
+
+static inline int disk_rename_at(void *arg, int dir_fd, const char *from, const char *to)
+{
+    struct disk *disk = arg;
+
+    if (disk_strikes(disk))
+        return -1;
+    snprintf(disk->unsynced_from, sizeof disk->unsynced_from, "%s", from);
+    snprintf(disk->unsynced_to, sizeof disk->unsynced_to, "%s", to);
+    return file_ops_system.rename_at(NULL, dir_fd, from, to);
+}
+
+static inline int disk_unlink_at(void *arg, int dir_fd, const char *name)
+{
+    struct disk *disk = arg;
+
+    if (disk_strikes(disk))
+        return -1;
+    disk->failed_inode = 0;
+    return unlinkat(dir_fd, name, 0);
+}
+
+static inline int64_t disk_now_us(void *arg)
+{
+    struct disk *disk = arg;
+    return disk->clock_us;
+}
+
+static inline void disk_init(struct disk *disk)
+{
+    *disk = (struct disk){.clock_us = 1000000000};
+    disk->ops = (struct file_ops){disk_open_at,   disk_write_at, disk_truncate,
+                                  disk_sync_data, disk_sync_dir, disk_rename_at,
+                                  disk_unlink_at, disk_now_us,   disk};
+}
+
+/* ---- A stream, its database, its ledger --------------------------------------------------------------------------- */
+
+struct stream {
+    char dir[64], path[96], name[8];
+    sqlite3 *db;
+    struct sink_settings settings;
+    struct sink_context context;
+    char reason[SINK_REASON_SIZE];
+    struct disk disk;
+    struct sink *sink;
+
+    int64_t acked_seq;  /* the ledger */
+    char position[128]; /* "": NULL */
+    bool forgetful;     /* it hears nothing, as if each of its commits came after the crash */
+    int64_t keep_each;  /* a filter: only seqs that it divides; 1: all */
+    int64_t read_seq;   /* the pipeline's */
+    int batch;
+    int64_t step_us; /* what the clock does between two pushes */
+};
+
+#define STREAM_SOURCE "9f86d081884c7d65"
+
+static inline void stream_sql(struct stream *s, const char *sql)
+{
+    char *message = NULL;
+    if (sqlite3_exec(s->db, sql, NULL, NULL, &message) != SQLITE_OK)
+        fail_msg("%s: %s", sql, message);
+}
+
+static inline void stream_events(struct stream *s, int count)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+             "INSERT INTO change_log(topic, key, op, payload, created_at)"
+             " SELECT 't', 'k' || i, 'emit', '{\"n\":' || i || ',\"pad\":\"' || hex(zeroblob(i * 7 %% 97)) || '\"}',"
+             "        1700000000000000 + abs(random() %% 1000000000) FROM n",
+             count);
+    stream_sql(s, sql);
+    s->context.last_seq = 0;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_prepare_v2(s->db, "SELECT max(seq) FROM change_log", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    s->context.last_seq = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+}
+
+static inline int stream_setup(void **state)
+{
+    struct stream *s = calloc(1, sizeof *s);
+
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    strcpy(s->dir, "/tmp/outbox-stream-XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    snprintf(s->path, sizeof s->path, "%s/events.jsonl", s->dir);
+    assert_int_equal(sqlite3_open(":memory:", &s->db), SQLITE_OK);
+    stream_sql(s, schema_text);
+    disk_init(&s->disk);
+    strcpy(s->name, "jsonl");
+    s->settings = (struct sink_settings){.name = s->name, .consumer = s->name, .kind = SINK_JSONL};
+    s->settings.jsonl = (struct jsonl_settings){.path = s->path, .max_size_bytes = 64 << 20};
+    s->context = (struct sink_context){
+        .settings = &s->settings, .source = STREAM_SOURCE, .db = s->db, .reason = s->reason};
+    s->keep_each = 1;
+    s->batch = 7;
+    s->step_us = 10000;
+    *state = s;
+    return 0;
+}
+
+static inline void stream_kill(struct stream *s)
+{
+    sink_jsonl.close(s->sink);
+    s->sink = NULL;
+}
+
+static inline void stream_clean(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL)
+        unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
+static inline int stream_teardown(void **state)
+{
+    struct stream *s = *state;
+    stream_kill(s);
+    stream_clean(s->dir);
+    rmdir(s->dir);
+    sqlite3_close(s->db);
+    free(s);
+    return 0;
+}
+
+static inline void stream_settle(struct stream *s)
+{
+    struct settlement told;
+
+    if (!sink_jsonl.settle(s->sink, &told) || s->forgetful)
+        return;
+    assert_true(told.acked_seq >= s->acked_seq);
+    assert_int_equal(told.change_count, 0);
+    s->acked_seq = told.acked_seq;
+    snprintf(s->position, sizeof s->position, "%s", told.position ? told.position : "");
+}
+
+static inline enum sink_result stream_open(struct stream *s)
+{
+    struct cursor cursor = {.acked_seq = s->acked_seq, .position = s->position[0] ? strdup(s->position) : NULL};
+
+    s->reason[0] = '\0';
+    if (!s->sink)
+        s->sink = jsonl_create(&s->context, &s->disk.ops);
+    enum sink_result result = sink_jsonl.open(s->sink, &cursor);
+    if (result == SINK_OK) {
+        s->read_seq = cursor.acked_seq;
+        stream_settle(s);
+    }
+    free(cursor.position);
+    return result;
+}
+
+/* One turn of the pipeline: a batch from the database into the sink. */
+static inline enum sink_result stream_turn(struct stream *s)
+{
+    sqlite3_stmt *stmt;
+    enum sink_result result = SINK_OK;
+    int room = sink_jsonl.room(s->sink);
+
+    assert_int_equal(sqlite3_prepare_v2(s->db,
+                                        "SELECT seq, topic, key, payload, created_at FROM change_log"
+                                        " WHERE seq > ? ORDER BY seq LIMIT ?",
+                                        -1, &stmt, NULL),
+                     SQLITE_OK);
+    sqlite3_bind_int64(stmt, 1, s->read_seq);
+    sqlite3_bind_int(stmt, 2, room < s->batch ? room : s->batch);
+    while (result == SINK_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+        int64_t seq = sqlite3_column_int64(stmt, 0);
+        struct source_row row = {.event = {.seq = seq,
+                                           .op = "emit",
+                                           .topic = (const char *)sqlite3_column_text(stmt, 1),
+                                           .key = (const char *)sqlite3_column_text(stmt, 2),
+                                           .payload = sqlite3_column_text(stmt, 3),
+                                           .time_us = sqlite3_column_int64(stmt, 4)}};
+        row.event.topic_size = (size_t)sqlite3_column_bytes(stmt, 1);
+        row.event.key_size = (size_t)sqlite3_column_bytes(stmt, 2);
+        row.event.payload_size = (size_t)sqlite3_column_bytes(stmt, 3);
+        if (seq % s->keep_each == 0)
+            result = sink_jsonl.put(s->sink, &row);
+        else
+            (sink_jsonl.skip)(s->sink, seq); /* cmocka has a macro of this name */
+        s->read_seq = seq;
+    }
+    sqlite3_finalize(stmt);
+    if (result == SINK_OK)
+        result = sink_jsonl.push(s->sink);
+    stream_settle(s);
+    s->disk.clock_us += s->step_us;
+    return result;
+}
+
+/* Delivers all there is, through as many temporary faults as come, and finishes. Stops where the process is dead. */
+static inline enum sink_result stream_run(struct stream *s)
+{
+    enum sink_result result = stream_open(s);
+
+    for (int turns = 0; !s->disk.gone && result != SINK_BROKEN; turns++) {
+        if (turns > 20000)
+            fail_msg("no end: %s", s->reason);
+        if (result == SINK_LATER) {
+            int64_t due_us = sink_jsonl.due(s->sink);
+            assert_true(due_us <= s->disk.clock_us + 5000000);
+            s->disk.clock_us = due_us > s->disk.clock_us ? due_us : s->disk.clock_us;
+            result = stream_open(s);
+        } else if (s->read_seq < s->context.last_seq) {
+            result = stream_turn(s);
+        } else if ((result = sink_jsonl.finish(s->sink)) == SINK_OK) {
+            stream_settle(s);
+            break;
+        }
+    }
+    return result;
+}
+
+static inline void stream_deliver(struct stream *s)
+{
+    if (stream_run(s) != SINK_OK)
+        fail_msg("not delivered: %s", s->reason);
+}
+
+/* A dead process leaves its files; without power, less than that. Then a new disk, that works. */
+static inline void stream_bury(struct stream *s)
+{
+    struct disk *disk = &s->disk;
+
+    if (disk->mode == DISK_NO_POWER && disk->gone) {
+        int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY);
+        if (disk->unsynced_new[0])
+            unlinkat(dir_fd, disk->unsynced_new, 0);
+        if (disk->unsynced_from[0])
+            assert_int_equal(renameat(dir_fd, disk->unsynced_to, dir_fd, disk->unsynced_from), 0);
+        int fd = openat(dir_fd, "events.jsonl", O_RDWR);
+        if (fd >= 0 && !disk->unsynced_new[0] && !disk->unsynced_from[0])
+            disk_lose(disk, fd);
+        if (fd >= 0)
+            close(fd);
+        close(dir_fd);
+    }
+    stream_kill(s);
+    int64_t clock_us = disk->clock_us;
+    disk_init(disk);
+    disk->clock_us = clock_us + 1000000;
+}
+
+/* ---- The checker: nothing of the sink's own code ------------------------------------------------------------------ */
+
+struct checked {
+    int64_t count, first, last; /* lines */
+    int segments;
+    bool active;
+};
+
+static inline int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static inline void check_line(sqlite3_stmt *valid, const char *line, size_t size, int64_t *last_seq, int64_t *first_seq)
+{
+    int64_t seq, prev;
+
+    if (sscanf(line, "{\"seq\":%" SCNd64 ",\"prev\":%" SCNd64 ",", &seq, &prev) != 2)
+        fail_msg("not a line after %" PRId64 ": %.60s", *last_seq, line);
+    sqlite3_bind_text(valid, 1, line, (int)size, SQLITE_STATIC);
+    assert_int_equal(sqlite3_step(valid), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(valid, 0), 1);
+    sqlite3_reset(valid);
+    assert_int_equal(strlen(line), size);
+    if (*last_seq >= 0)
+        assert_int_equal(prev, *last_seq);
+    assert_true(seq > prev);
+    *first_seq = *first_seq ? *first_seq : seq;
+    *last_seq = seq;
+}
+
+static inline void check_file(const struct stream *s, sqlite3_stmt *valid, const char *name, struct checked *sum,
+                              int64_t *last_seq)
+{
+    char path[NAME_MAX + 100], *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    int64_t first = 0;
+
+    snprintf(path, sizeof path, "%s/%s", s->dir, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while ((n = getline(&line, &room, file)) > 0) {
+        assert_int_equal(line[n - 1], '\n');
+        line[n - 1] = '\0';
+        check_line(valid, line, (size_t)n - 1, last_seq, &first);
+        sum->first = sum->first ? sum->first : first;
+        sum->count++;
+    }
+    free(line);
+    fclose(file);
+    if (strcmp(name, "events.jsonl") != 0) {
+        char true_name[100];
+        snprintf(true_name, sizeof true_name, "events.%020" PRId64 "-%020" PRId64 ".jsonl", first, *last_seq);
+        assert_string_equal(name, true_name);
+        sum->segments++;
+    } else {
+        sum->active = true;
+    }
+}
+
+/* Reads every file of the stream in the order of their names (digits before letters: the active one is last). */
+static inline struct checked stream_check(const struct stream *s)
+{
+    struct checked sum = {0};
+    int64_t last_seq = -1;
+    char *names[4096];
+    size_t count = 0;
+    sqlite3_stmt *valid;
+    struct dirent *entry;
+    DIR *dir = opendir(s->dir);
+
+    assert_int_equal(sqlite3_prepare_v2(s->db, "SELECT json_valid(?)", -1, &valid, NULL), SQLITE_OK);
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, "events.", 7) == 0 && !strstr(entry->d_name, ".lock")) {
+            assert_true(count < 4096);
+            names[count++] = strdup(entry->d_name);
+        }
+    closedir(dir);
+    qsort(names, count, sizeof *names, by_text);
+    for (size_t i = 0; i < count; i++) {
+        check_file(s, valid, names[i], &sum, &last_seq);
+        free(names[i]);
+    }
+    sqlite3_finalize(valid);
+    sum.last = last_seq;
+    return sum;
+}
+
+/* Every event that the filter lets pass, once. */
+static inline void stream_complete(const struct stream *s)
+{
+    struct checked sum = stream_check(s);
+
+    assert_true(sum.active);
+    assert_int_equal(sum.count, s->context.last_seq / s->keep_each);
+    assert_int_equal(sum.last, s->context.last_seq / s->keep_each * s->keep_each);
+    assert_int_equal(s->acked_seq, s->context.last_seq);
+}
+
+#endif
