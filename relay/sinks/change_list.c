@@ -36,20 +36,19 @@ static bool reserve_one(struct change_list *list)
     return true;
 }
 
-bool change_list_add(struct change_list *list, const struct failed_change *change)
+bool change_list_add(struct change_list *list, const struct failed_change *change, const char *key, const char *error)
 {
-    char *key = change->key ? strdup(change->key) : NULL;
-    char *error = change->last_error ? strdup(change->last_error) : NULL;
+    char *own_key = key ? strdup(key) : NULL, *own_error = error ? strdup(error) : NULL;
 
-    if ((change->key && !key) || (change->last_error && !error) || !reserve_one(list)) {
-        free(key);
-        free(error);
+    if ((key && !own_key) || (error && !own_error) || !reserve_one(list)) {
+        free(own_key);
+        free(own_error);
         return false;
     }
     struct failed_change *copy = &list->changes[list->count++];
     *copy = *change;
-    copy->key = key;
-    copy->last_error = error;
+    copy->key = own_key;
+    copy->last_error = own_error;
     return true;
 }
 

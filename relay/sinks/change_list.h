@@ -14,8 +14,9 @@ struct change_list { /* zero-initialised is empty and valid */
 
 void change_list_free(struct change_list *);
 
-/* Appends a copy of change, its strings too. False: out of memory, and the list is as it was. */
-bool change_list_add(struct change_list *, const struct failed_change *change);
+/* Appends change with copies of key and error (each may be NULL) as its strings. False: out of memory, and the list is
+ * as it was. */
+bool change_list_add(struct change_list *, const struct failed_change *change, const char *key, const char *error);
 
 void change_list_cut(struct change_list *, size_t count); /* back to its first count changes */
 

@@ -17,7 +17,8 @@
 
 struct window {
     bool skip_dead;
-    void (*free_item)(void *);
+    void (*free_item)(void *, void *);
+    void *arg;               /* its first */
     int64_t last_seq;        /* the last one put or passed */
     struct position settled; /* above the cursor, from before the start */
     struct lane_table lanes;
@@ -31,7 +32,8 @@ struct window {
     bool news; /* since the last settlement */
 };
 
-struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead, void (*free_item)(void *item))
+struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead,
+                          void (*free_item)(void *arg, void *item), void *arg)
 {
     struct window *w = calloc(1, sizeof *w);
 
@@ -40,6 +42,7 @@ struct window *window_new(int64_t acked_seq, const char *position, bool skip_dea
     w->last_seq = acked_seq;
     w->skip_dead = skip_dead;
     w->free_item = free_item;
+    w->arg = arg;
     position_parse(&w->settled, position);
     return w;
 }
@@ -47,7 +50,7 @@ struct window *window_new(int64_t acked_seq, const char *position, bool skip_dea
 static void drop_item(struct window *w, struct window_event *e)
 {
     if (e->item)
-        w->free_item(e->item);
+        w->free_item(w->arg, e->item);
     e->item = NULL;
 }
 
@@ -114,21 +117,21 @@ static void lane_advance(struct window *w, struct lane *lane)
 
 /* The change that records what became of one event. how NULL: nothing was tried. */
 static bool add_change(struct window *w, const struct window_event *e, enum failed_state state,
-                       const struct failed_change *how)
+                       const struct window_failure *how)
 {
-    struct failed_change change = {.attempts = e->attempts};
+    struct failed_change change = {.seq = e->seq, .state = state, .attempts = e->attempts};
 
-    if (how)
-        change = *how;
-    change.seq = e->seq;
-    change.key = e->lane->key;
-    change.state = state;
-    return change_list_add(&w->changes, &change);
+    if (how) {
+        change.attempts = how->attempts;
+        change.next_attempt_at_us = how->next_attempt_at_us;
+        change.last_status = how->status;
+    }
+    return change_list_add(&w->changes, &change, e->lane->key, how ? how->error : NULL);
 }
 
 /* The changes of a fresh lane that steps aside: its first event's as told, `waiting` for the others. All or none. */
 static bool add_lane_changes(struct window *w, const struct lane *lane, enum failed_state state,
-                             const struct failed_change *how)
+                             const struct window_failure *how)
 {
     size_t before = w->changes.count;
 
@@ -193,7 +196,7 @@ bool window_restore(struct window *w, const struct failed_change *row, int64_t d
 bool window_put(struct window *w, int64_t seq, const char *key, void *item)
 {
     if (position_take(&w->settled, seq)) {
-        w->free_item(item);
+        w->free_item(w->arg, item);
         window_pass(w, seq);
         return true;
     }
@@ -257,7 +260,7 @@ bool window_delivered(struct window *w, struct window_event *e)
     return true;
 }
 
-bool window_retry(struct window *w, struct window_event *e, int64_t due_us, const struct failed_change *how)
+bool window_retry(struct window *w, struct window_event *e, int64_t due_us, const struct window_failure *how)
 {
     struct lane *lane = e->lane;
 
@@ -277,7 +280,7 @@ bool window_retry(struct window *w, struct window_event *e, int64_t due_us, cons
 
 /* Parking keeps the dead event at the head of its lane, so that what comes later finds it there. An unordered one
  * holds up nobody: the ledger's row is all that is left of it. */
-bool window_dead(struct window *w, struct window_event *e, const struct failed_change *how)
+bool window_dead(struct window *w, struct window_event *e, const struct window_failure *how)
 {
     struct lane *lane = e->lane;
     bool parks = lane->key && !w->skip_dead;
@@ -346,6 +349,11 @@ static const char *position_text(struct window *w, int64_t acked_seq)
     }
     position_end(&writer);
     return w->position.size ? buffer_text(&w->position) : NULL;
+}
+
+void window_touch(struct window *w)
+{
+    w->news = true;
 }
 
 bool window_settle(struct window *w, struct settlement *out)

@@ -36,9 +36,10 @@ struct window_event {
     bool dead;
 };
 
-/* acked_seq and position are the cursor's (position may be NULL); free_item gets every item that is let go of.
+/* acked_seq and position are the cursor's (position may be NULL); free_item gets every item that is let go of, and arg.
  * NULL: out of memory. */
-struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead, void (*free_item)(void *item));
+struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead,
+                          void (*free_item)(void *arg, void *item), void *arg);
 void window_free(struct window *);
 
 /* Brings back a row of failed_deliveries; all of them in seq order, before the first put. due_us: when one in state
@@ -56,12 +57,19 @@ void window_pass(struct window *, int64_t seq); /* read, and not for this sink *
  * below. NULL: none may. */
 struct window_event *window_next(struct window *, int64_t now_us);
 
+/* What failed_deliveries will say of a failure. */
+struct window_failure {
+    int attempts;               /* that count, this one among them */
+    int64_t next_attempt_at_us; /* wall; 0 for a dead one */
+    int status;                 /* 0: no answer */
+    const char *error;          /* in words; copied */
+};
+
 /* In flight no more. Where these return false memory ran out, nothing has changed, and the event is still in flight. */
 bool window_delivered(struct window *, struct window_event *);
-bool window_retry(struct window *, struct window_event *, int64_t due_us, const struct failed_change *how);
-bool window_dead(struct window *, struct window_event *, const struct failed_change *how);
+bool window_retry(struct window *, struct window_event *, int64_t due_us, const struct window_failure *how);
+bool window_dead(struct window *, struct window_event *, const struct window_failure *how);
 void window_return(struct window *, struct window_event *); /* as if it had not gone; others go first */
-/* how: next_attempt_at_us (wall), attempts, last_status and last_error are copied from it; the rest is not read. */
 
 /* When window_next may give more by time alone; INT64_MAX: not by time. */
 int64_t window_due_us(const struct window *);
@@ -72,5 +80,7 @@ int64_t window_retrying(const struct window *); /* stepped aside, and not dead o
 
 /* As sink_ops.settle: true where there is more to record than at the last call. */
 bool window_settle(struct window *, struct settlement *out);
+
+void window_touch(struct window *); /* the next window_settle has something to say, whether anything changed or not */
 
 #endif

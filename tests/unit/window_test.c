@@ -17,9 +17,15 @@
 #include "sinks/position.h"
 #include "sinks/window.h"
 
+static void free_item(void *arg, void *item)
+{
+    (void)arg;
+    free(item);
+}
+
 static struct window *opened(int64_t acked, const char *position, bool skip_dead)
 {
-    struct window *w = window_new(acked, position, skip_dead, free);
+    struct window *w = window_new(acked, position, skip_dead, free_item, NULL);
     assert_non_null(w);
     return w;
 }
@@ -44,15 +50,13 @@ static void nothing_is_next(struct window *w, int64_t now)
 
 static void fails(struct window *w, struct window_event *e, int64_t due)
 {
-    char error[] = "503";
-    struct failed_change how = {.attempts = e->attempts + 1, .next_attempt_at_us = due, .last_error = error};
+    struct window_failure how = {.attempts = e->attempts + 1, .next_attempt_at_us = due, .status = 503, .error = "503"};
     assert_true(window_retry(w, e, due, &how));
 }
 
 static void dies(struct window *w, struct window_event *e)
 {
-    char error[] = "400";
-    struct failed_change how = {.attempts = e->attempts + 1, .last_status = 400, .last_error = error};
+    struct window_failure how = {.attempts = e->attempts + 1, .status = 400, .error = "400"};
     assert_true(window_dead(w, e, &how));
 }
 
@@ -398,7 +402,7 @@ static void start(struct model *m)
 {
     char key[16];
 
-    m->w = window_new(m->acked, m->position, m->skip_dead, free);
+    m->w = window_new(m->acked, m->position, m->skip_dead, free_item, NULL);
     assert_non_null(m->w);
     for (int64_t seq = 1; seq <= EVENTS; seq++)
         if (m->failed[seq] != FAILED_GONE) {

@@ -1,0 +1,207 @@
+/* http_request.c — prepares curl's easy handles, and reads of an answer what is worth reading.
+ *
+ * Leaves to others: the multi handle, when to send, and what the answer means (outcome.h). The invariant: the bytes that
+ * are signed are the bytes that are sent.
+ */
+#include "http_request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- What all requests share ------------------------------------------------------------------------------------------- */
+
+static bool append_header(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+
+    if (longer)
+        *list = longer;
+    return longer != NULL;
+}
+
+bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_settings *settings)
+{
+    *endpoint = (struct http_endpoint){.settings = settings};
+    for (int i = 0; i < settings->secret_count; i++) {
+        memcpy(endpoint->secrets[i].key, settings->secrets[i].key, settings->secrets[i].size_bytes);
+        endpoint->secrets[i].size = settings->secrets[i].size_bytes;
+    }
+    /* Without these curl adds "Expect: 100-continue" to large bodies (a second to wait where nobody answers it). */
+    bool done = append_header(&endpoint->common, "Expect:") && append_header(&endpoint->common, "Accept:");
+    for (char **line = settings->headers; done && line && *line; line++)
+        done = append_header(&endpoint->common, *line);
+    if (!done)
+        http_endpoint_fini(endpoint);
+    return done;
+}
+
+void http_endpoint_fini(struct http_endpoint *endpoint)
+{
+    curl_slist_free_all(endpoint->common);
+    explicit_bzero(endpoint->secrets, sizeof endpoint->secrets);
+    endpoint->common = NULL;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------------ */
+
+/* Counts the body and forgets it. */
+static size_t take_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct http_request *r = arg;
+
+    (void)data;
+    r->answer_bytes += size * count;
+    if (r->answer_bytes <= HTTP_ANSWER_MAX)
+        return size * count;
+    r->answer_cut = true;
+    return 0; /* ends the transfer; the connection is closed, not drained */
+}
+
+/* Keeps Retry-After of the final answer: each status line, an interim one too, begins anew. */
+static size_t take_header(char *data, size_t size, size_t count, void *arg)
+{
+    static const char name[] = "retry-after:";
+    struct http_request *r = arg;
+    size_t length = size * count, skip = sizeof name - 1;
+
+    r->header_bytes += length;
+    if (r->header_bytes > HTTP_HEADERS_MAX)
+        return 0;
+    if (length >= 5 && strncmp(data, "HTTP/", 5) == 0)
+        r->retry_after[0] = 0;
+    if (length > skip && length - skip < sizeof r->retry_after && strncasecmp(data, name, skip) == 0) {
+        memcpy(r->retry_after, data + skip, length - skip);
+        r->retry_after[length - skip] = 0;
+        r->retry_after[strcspn(r->retry_after, "\r\n")] = 0;
+    }
+    return length;
+}
+
+void http_request_answer(struct http_request *r, CURLcode result, struct http_answer *answer)
+{
+    long status = 0;
+
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    *answer = (struct http_answer){
+        .result = result == CURLE_WRITE_ERROR && r->answer_cut ? CURLE_OK : result,
+        .status = status,
+        .retry_after = r->retry_after[0] ? r->retry_after : NULL,
+        .transport = r->transport,
+    };
+}
+
+/* ---- Requests ----------------------------------------------------------------------------------------------------------- */
+
+/* What never changes from one request to the next. The defaults that matter are set too: they are promises here. */
+static bool set_up(struct http_request *r)
+{
+    const struct webhook_settings *settings = r->endpoint->settings;
+    CURL *easy = r->easy;
+    CURLcode bad = 0;
+
+    bad |= curl_easy_setopt(easy, CURLOPT_URL, settings->url);
+    bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    bad |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    bad |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+    bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)((settings->timeout_us + 999) / 1000));
+    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)((settings->connect_timeout_us + 999) / 1000));
+    bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "outbox-relay/" OUTBOX_BUILD_VERSION);
+    bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
+    bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->transport);
+    bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, r);
+    return bad == CURLE_OK;
+}
+
+bool http_request_init(struct http_request *r, const struct http_endpoint *endpoint)
+{
+    *r = (struct http_request){.easy = curl_easy_init(), .endpoint = endpoint};
+    if (r->easy && set_up(r))
+        return true;
+    http_request_fini(r);
+    return false;
+}
+
+void http_request_fini(struct http_request *r)
+{
+    curl_easy_cleanup(r->easy);
+    r->easy = NULL;
+}
+
+/* "webhook-signature: v1,… v1,…": one for each secret, the newest first, so that a receiver may change over at leisure. */
+static bool sign(struct http_request *r, const char *id, int64_t now_s, const struct envelope *e)
+{
+    int used = snprintf(r->signature_line, sizeof r->signature_line, "webhook-signature:");
+
+    for (int i = 0; i < r->endpoint->settings->secret_count; i++) {
+        char signature[OUTBOX_WEBHOOK_SIGNATURE_SIZE];
+        if (outbox_webhook_sign(id, now_s, e->body, e->size, &r->endpoint->secrets[i], signature) != OUTBOX_WEBHOOK_OK)
+            return false;
+        used += snprintf(r->signature_line + used, sizeof r->signature_line - (size_t)used, " %s", signature);
+    }
+    return true;
+}
+
+/* curl's lists want char *, and only read it. */
+static char *line_of(const char *line)
+{
+    union {
+        const char *borrowed;
+        char *line;
+    } cast = {line};
+    return cast.line;
+}
+
+static void link_headers(struct http_request *r, const char *const lines[], int count)
+{
+    for (int i = 0; i < count; i++) {
+        r->nodes[i].data = line_of(lines[i]);
+        r->nodes[i].next = i + 1 < count ? &r->nodes[i + 1] : r->endpoint->common;
+    }
+}
+
+bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s, const struct envelope *e)
+{
+    const char *lines[HTTP_NODES_MAX];
+    int count = 0;
+
+    snprintf(r->id_line, sizeof r->id_line, "webhook-id: %s", id);
+    snprintf(r->idempotency_line, sizeof r->idempotency_line, "idempotency-key: %s", id);
+    snprintf(r->timestamp_line, sizeof r->timestamp_line, "webhook-timestamp: %" PRId64, now_s);
+    /* A name with nothing after it takes away the header that curl would add. */
+    snprintf(r->type_line, sizeof r->type_line, "Content-Type:%s%s", e->content_type ? " " : "",
+             e->content_type ? e->content_type : "");
+    lines[count++] = r->id_line;
+    lines[count++] = r->timestamp_line;
+    lines[count++] = r->idempotency_line;
+    lines[count++] = r->type_line;
+    if (r->endpoint->settings->secret_count) {
+        if (!sign(r, id, now_s, e))
+            return false;
+        lines[count++] = r->signature_line;
+    }
+    for (int i = 0; i < e->header_count; i++)
+        lines[count++] = e->headers[i];
+    link_headers(r, lines, count);
+
+    r->answer_bytes = r->header_bytes = 0;
+    r->answer_cut = false;
+    r->retry_after[0] = r->transport[0] = 0;
+    return curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->nodes) == CURLE_OK &&
+           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, e->body) == CURLE_OK &&
+           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)e->size) == CURLE_OK;
+}

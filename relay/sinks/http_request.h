@@ -1,0 +1,68 @@
+/* http_request.h — one POST: its headers, its signature, and a curl handle that is used again for the next.
+ *
+ * What a webhook's request must never do is set here, once: follow a redirect, use a proxy, a .netrc or cookies from
+ * the environment, speak anything but http and https, take compressed or endless answers, wait for ever.
+ */
+#ifndef RELAY_SINKS_HTTP_REQUEST_H
+#define RELAY_SINKS_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <curl/curl.h>
+
+#include "envelope.h"
+#include "outbox_webhook.h"
+#include "settings.h"
+
+enum {
+    HTTP_ANSWER_MAX = 64 * 1024, /* bytes of body that are read; no more are worth reading */
+    HTTP_HEADERS_MAX = 64 * 1024,
+    HTTP_NODES_MAX = 6 + ENVELOPE_HEADERS_MAX
+};
+
+/* What all requests to one endpoint have in common. */
+struct http_endpoint {
+    const struct webhook_settings *settings; /* borrowed */
+    struct curl_slist *common;               /* the operator's headers, and those of curl's that we do without */
+    outbox_webhook_secret secrets[WEBHOOK_SECRETS_MAX];
+};
+
+bool http_endpoint_init(struct http_endpoint *, const struct webhook_settings *); /* false: out of memory */
+void http_endpoint_fini(struct http_endpoint *);
+
+struct http_request {
+    CURL *easy;
+    const struct http_endpoint *endpoint;
+    void *about; /* the caller's */
+
+    struct curl_slist nodes[HTTP_NODES_MAX]; /* curl only reads a list: these are not allocated one by one */
+    char id_line[96], idempotency_line[96], timestamp_line[48], type_line[96];
+    char signature_line[32 + WEBHOOK_SECRETS_MAX * OUTBOX_WEBHOOK_SIGNATURE_SIZE];
+
+    size_t answer_bytes, header_bytes;
+    bool answer_cut;      /* we stopped reading: its status stands */
+    char retry_after[64]; /* the header's value; "": none */
+    char transport[CURL_ERROR_SIZE];
+};
+
+/* The handle's *easy is of the caller's multi handle or of none when it is prepared or freed. */
+bool http_request_init(struct http_request *, const struct http_endpoint *); /* false: out of memory */
+void http_request_fini(struct http_request *);
+
+/* Makes it ready to be sent: id is the event's, now_s this attempt's time. The envelope is borrowed until the end of
+ * the transfer. False: it could not be signed, or memory ran out. */
+bool http_request_prepare(struct http_request *, const char *id, int64_t now_s, const struct envelope *);
+
+/* What came of it. result is curl's message about the handle; it comes back as CURLE_OK where only we cut the answer. */
+struct http_answer {
+    CURLcode result;
+    long status;             /* 0: none */
+    const char *retry_after; /* NULL: none */
+    const char *transport;   /* curl's words, may be "" */
+};
+
+void http_request_answer(struct http_request *, CURLcode result, struct http_answer *);
+
+#endif

@@ -1,0 +1,246 @@
+/* webhook.c — the webhook sink: one multi handle, kept-alive connections, up to N requests in flight.
+ *
+ * Leaves to others: sending and answers (webhook.h says which file), reading (the pipeline; reread.h for what stepped
+ * aside), and making outcomes durable (the ledger). A kill at any point repeats only what was in flight or is not in the
+ * ledger yet, under the same ids.
+ */
+#include "webhook.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "encode.h"
+#include "log.h"
+#include "timestamp.h"
+
+/* What is read ahead of the requests; also what one stuck request can hold in memory. */
+enum { FRESH_MAX = 1000, FRESH_BYTES_MAX = 16 << 20 };
+
+/* How long an open breaker waits before a probe. */
+enum { PROBE_MIN_US = 1000000, PROBE_MAX_US = 60000000 };
+
+/* ---- Opening and closing --------------------------------------------------------------------------------------------- */
+
+static void webhook_close(struct sink *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->request_count; i++) {
+        curl_multi_remove_handle(s->multi, s->requests[i].easy);
+        http_request_fini(&s->requests[i]);
+    }
+    curl_multi_cleanup(s->multi);
+    window_free(s->window);
+    reread_free(s->reread);
+    http_endpoint_fini(&s->endpoint);
+    buffer_free(&s->key);
+    free(s->requests);
+    free(s->idle);
+    free(s);
+    curl_global_cleanup(); /* counted by curl: one for each create */
+}
+
+static struct sink *webhook_create(const struct sink_context *context)
+{
+    const struct webhook_settings *settings = &context->settings->webhook;
+    size_t count = (size_t)settings->concurrency;
+    struct sink *s = calloc(1, sizeof *s);
+
+    if (!s || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(s);
+        return NULL;
+    }
+    s->context = context;
+    s->settings = settings;
+    s->requests = calloc(count, sizeof *s->requests);
+    s->idle = calloc(count, sizeof(struct http_request *));
+    s->multi = curl_multi_init();
+    s->reread = reread_new(context);
+    bool done = s->requests && s->idle && s->multi && s->reread && http_endpoint_init(&s->endpoint, settings);
+    for (size_t i = 0; done && i < count; i++) {
+        done = http_request_init(&s->requests[i], &s->endpoint);
+        if (done)
+            s->idle[s->request_count++] = &s->requests[i];
+    }
+    if (done)
+        done = curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK;
+    s->idle_count = s->request_count;
+    if (done)
+        return s;
+    webhook_close(s);
+    return NULL;
+}
+
+static void free_envelope(void *arg, void *item)
+{
+    struct sink *s = arg;
+    struct envelope *e = item;
+
+    s->bytes -= sizeof *e + e->size;
+    free(e);
+}
+
+/* Wall clock to monotonic, once, at the start; a time that a broken clock has stored is neither for ever nor negative. */
+static bool restore(void *arg, const struct failed_change *row, int64_t failed_at_us)
+{
+    struct sink *s = arg;
+    int64_t now_us = clock_monotonic_us(), wall_us = timestamp_now_us(), delay_us = 0, age_us = 0;
+    int64_t longest_us = s->settings->backoff_max_us > RETRY_AFTER_MAX_US ? s->settings->backoff_max_us
+                                                                          : RETRY_AFTER_MAX_US;
+
+    if (row->next_attempt_at_us > wall_us)
+        delay_us = row->next_attempt_at_us - wall_us;
+    if (delay_us > longest_us)
+        delay_us = longest_us;
+    if (failed_at_us > 0 && failed_at_us < wall_us)
+        age_us = wall_us - failed_at_us;
+    return window_restore(s->window, row, now_us + delay_us, now_us - age_us);
+}
+
+/* Begins afresh from what the database has: at the start, and again after a fault or when an operator moved the cursor. */
+static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
+{
+    for (int i = 0; i < s->request_count; i++) {
+        curl_multi_remove_handle(s->multi, s->requests[i].easy);
+        s->idle[i] = &s->requests[i];
+    }
+    s->idle_count = s->request_count;
+    window_free(s->window);
+    s->down_since_us = s->down_total_us = 0;
+    s->gone = s->gone_told = s->finishing = false;
+    breaker_init(&s->breaker, s->settings->concurrency, PROBE_MIN_US, PROBE_MAX_US);
+    s->window = window_new(cursor->acked_seq, cursor->position, s->settings->skip_dead, free_envelope, s);
+    int rc = s->window ? reread_failed(s->context, restore, s) : SQLITE_NOMEM;
+    if (rc == SQLITE_OK)
+        return SINK_OK;
+    snprintf(s->context->reason, SINK_REASON_SIZE, "reading failed_deliveries: %s", sqlite3_errstr(rc));
+    return SINK_LATER;
+}
+
+/* ---- Taking events --------------------------------------------------------------------------------------------------- */
+
+/* While the endpoint is down nothing is read, but for one event to probe it with where none is at hand. */
+static int webhook_room(const struct sink *s)
+{
+    size_t fresh = window_fresh(s->window);
+    int64_t now_us = clock_monotonic_us();
+
+    if (s->gone || s->finishing || fresh >= FRESH_MAX || s->bytes >= FRESH_BYTES_MAX)
+        return 0;
+    if (breaker_is_down(&s->breaker))
+        return breaker_allows(&s->breaker, (int)window_in_flight(s->window), now_us) &&
+               window_due_us(s->window) > now_us;
+    return now_us < s->breaker.hold_until_us ? 0 : (int)(FRESH_MAX - fresh);
+}
+
+struct envelope *webhook_wrap(struct sink *s, const struct source_row *row)
+{
+    struct envelope *e = envelope_new(row, s->settings->format, s->context->source,
+                                      s->context->settings->before_transform != NULL);
+
+    if (e)
+        s->bytes += sizeof *e + e->size;
+    return e;
+}
+
+static enum sink_result webhook_put(struct sink *s, const struct source_row *row)
+{
+    buffer_clear(&s->key);
+    bool ordered = encode_partition_key(&s->key, &row->event);
+    const char *key = ordered ? buffer_text(&s->key) : NULL;
+    struct envelope *e = buffer_ok(&s->key) ? webhook_wrap(s, row) : NULL;
+
+    if (e && window_put(s->window, row->event.seq, key, e))
+        return SINK_OK;
+    if (e)
+        free_envelope(s, e);
+    snprintf(s->context->reason, SINK_REASON_SIZE, "out of memory");
+    return SINK_LATER;
+}
+
+static void webhook_skip(struct sink *s, int64_t seq)
+{
+    window_pass(s->window, seq);
+}
+
+static enum sink_result webhook_push(struct sink *s)
+{
+    int running;
+
+    curl_multi_perform(s->multi, &running);
+    webhook_take_answers(s);
+    webhook_begin_events(s);
+    curl_multi_perform(s->multi, &running);
+    if (!s->gone || !s->gone_told || window_in_flight(s->window))
+        return SINK_OK;
+    snprintf(s->context->reason, SINK_REASON_SIZE,
+             "%s answered 410 Gone: disabled until `outboxctl consumers resume %s`", s->settings->url_shown,
+             s->context->settings->consumer);
+    return SINK_BROKEN;
+}
+
+static void webhook_wait(struct sink *s, int wake_fd, int timeout_ms)
+{
+    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
+
+    curl_multi_poll(s->multi, &wake, wake_fd >= 0, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL);
+}
+
+/* curl's own timers are in webhook_wait(); here are only ours. */
+static int64_t webhook_due(const struct sink *s)
+{
+    int64_t now_us = clock_monotonic_us(), held_us = breaker_due_us(&s->breaker, now_us);
+
+    if (s->gone)
+        return now_us;
+    if (held_us != INT64_MAX)
+        return held_us;
+    return webhook_may_begin(s, now_us) ? window_due_us(s->window) : INT64_MAX;
+}
+
+/* ---- Outcomes --------------------------------------------------------------------------------------------------------- */
+
+static bool webhook_settle(struct sink *s, struct settlement *out)
+{
+    bool tell_gone = s->gone && !s->gone_told && !window_in_flight(s->window);
+
+    if (tell_gone)
+        window_touch(s->window);
+    if (!window_settle(s->window, out))
+        return false;
+    out->disable = tell_gone;
+    s->gone_told |= tell_gone;
+    return true;
+}
+
+static enum sink_result webhook_finish(struct sink *s)
+{
+    s->finishing = true;
+    bool more = s->context->once && !s->gone && !breaker_is_down(&s->breaker) && window_fresh(s->window) > 0;
+    return more || window_in_flight(s->window) ? SINK_LATER : SINK_OK;
+}
+
+/* Fresh ones too: those that a breaker holds back are tried again like the others. */
+static int64_t webhook_retrying(const struct sink *s)
+{
+    return window_retrying(s->window) + (breaker_is_down(&s->breaker) ? (int64_t)window_fresh(s->window) : 0);
+}
+
+const struct sink_ops sink_webhook = {
+    .kind = "webhook",
+    .create = webhook_create,
+    .open = webhook_open,
+    .room = webhook_room,
+    .put = webhook_put,
+    .skip = webhook_skip,
+    .push = webhook_push,
+    .wait = webhook_wait,
+    .due = webhook_due,
+    .settle = webhook_settle,
+    .finish = webhook_finish,
+    .retrying = webhook_retrying,
+    .close = webhook_close,
+};

@@ -1,0 +1,56 @@
+/* webhook.h — the webhook sink's inside, shared by its three files and by nobody else.
+ *
+ * webhook.c is the sink as its pipeline sees it, webhook_send.c the way out, webhook_answer.c the way back. The
+ * invariant that they keep together: every event that window_next() gives out comes back to the window exactly once,
+ * whatever happens.
+ */
+#ifndef RELAY_SINKS_WEBHOOK_H
+#define RELAY_SINKS_WEBHOOK_H
+
+#include "breaker.h"
+#include "buffer.h"
+#include "envelope.h"
+#include "http_request.h"
+#include "reread.h"
+#include "sink.h"
+#include "window.h"
+
+struct sink {
+    const struct sink_context *context;
+    const struct webhook_settings *settings;
+    struct http_endpoint endpoint;
+    CURLM *multi;
+    struct http_request *requests; /* settings->concurrency of them */
+    int request_count;
+    struct http_request **idle;
+    int idle_count;
+
+    struct window *window; /* its items are envelopes */
+    size_t bytes;          /* of all items */
+    struct buffer key;
+    struct breaker breaker;
+    struct reread *reread;
+    int64_t down_since_us, down_total_us; /* ages stand still while the endpoint is down */
+
+    bool finishing;
+    bool gone, gone_told; /* 410; and the ledger has been told */
+};
+
+/* The envelope of one event, counted in s->bytes; window items are these. NULL: out of memory. */
+struct envelope *webhook_wrap(struct sink *s, const struct source_row *row);
+
+/* webhook_send.c: begins as many events as the endpoint, the window and the idle handles allow. */
+bool webhook_may_begin(const struct sink *s, int64_t now_us);
+void webhook_begin_events(struct sink *s);
+
+/* webhook_answer.c: gives every request that has ended back to the window, with its outcome. */
+void webhook_take_answers(struct sink *s);
+
+/* Gives an event back that was not sent, or not answered: as dead, or to be tried again after delay_us. attempts is
+ * how many have counted so far. */
+void webhook_settle_dead(struct sink *s, struct window_event *e, int attempts, long status, const char *words);
+void webhook_settle_retry(struct sink *s, struct window_event *e, int attempts, int64_t delay_us, long status,
+                          const char *words);
+void webhook_settle_delivered(struct sink *s, struct window_event *e);
+
+#endif

@@ -1,0 +1,161 @@
+/* webhook_answer.c — what became of each request, and what that means for its event and its endpoint.
+ *
+ * Leaves to others: the table of answers (outcome.h), when to try again (backoff.h), whether the endpoint is down
+ * (breaker.h), and the order of events (window.h). Every answer ends in exactly one of delivered, retry, dead or, where
+ * the endpoint is to blame, as if the event had not been sent.
+ */
+#include "webhook.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "log.h"
+#include "outcome.h"
+#include "timestamp.h"
+
+enum { WORDS_SIZE = 300 };
+
+static uint64_t random_bits(void)
+{
+    uint64_t bits;
+
+    while (getrandom(&bits, sizeof bits, 0) != sizeof bits) {
+    }
+    return bits;
+}
+
+/* Time during which the endpoint was not known to be down. */
+static int64_t up_time_us(const struct sink *s, int64_t now_us)
+{
+    return now_us - s->down_total_us - (breaker_is_down(&s->breaker) ? now_us - s->down_since_us : 0);
+}
+
+/* Memory ran out before its fate could be recorded: it goes again, and the receiver knows its id. */
+static void or_return(struct sink *s, struct window_event *e, bool recorded)
+{
+    if (!recorded)
+        window_return(s->window, e);
+}
+
+void webhook_settle_delivered(struct sink *s, struct window_event *e)
+{
+    or_return(s, e, window_delivered(s->window, e));
+}
+
+void webhook_settle_dead(struct sink *s, struct window_event *e, int attempts, long status, const char *words)
+{
+    struct window_failure how = {.attempts = attempts, .status = (int)status, .error = words};
+
+    log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, attempts, "dead", "%s", words);
+    or_return(s, e, window_dead(s->window, e, &how));
+}
+
+void webhook_settle_retry(struct sink *s, struct window_event *e, int attempts, int64_t delay_us, long status,
+                          const char *words)
+{
+    struct window_failure how = {
+        .attempts = attempts,
+        .next_attempt_at_us = timestamp_now_us() + delay_us,
+        .status = (int)status,
+        .error = words,
+    };
+
+    log_delivery(attempts > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, s->context->settings->name, e->seq, attempts, "retry",
+                 "%s", words);
+    or_return(s, e, window_retry(s->window, e, clock_monotonic_us() + delay_us, &how));
+}
+
+static bool is_worn_out(const struct sink *s, const struct window_event *e, int attempts, int64_t now_us)
+{
+    return (s->settings->max_attempts > 0 && attempts >= s->settings->max_attempts) ||
+           (s->settings->max_age_us > 0 && up_time_us(s, now_us) - e->failing_since_us >= s->settings->max_age_us);
+}
+
+/* A failure that may pass. While the endpoint is down it is nobody's in particular, and is not counted. */
+static void handle_failure(struct sink *s, struct window_event *e, const struct http_answer *answer)
+{
+    int64_t now_us = clock_monotonic_us(), asked_us = 0;
+    bool asked = backoff_retry_after(answer->retry_after, timestamp_now_us() / 1000000, &asked_us);
+    char words[WORDS_SIZE];
+
+    outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
+    if (asked && outcome_holds_endpoint(answer->status))
+        breaker_hold(&s->breaker, now_us + asked_us);
+    if (breaker_failed(&s->breaker, e->key_sum, now_us, random_bits())) {
+        s->down_since_us = now_us;
+        log_write(LOG_LEVEL_WARN, s->context->settings->name, "%s is down, delivery pauses: %s", s->settings->url_shown,
+                  words);
+    }
+    if (breaker_is_down(&s->breaker)) {
+        window_return(s->window, e);
+        return;
+    }
+    int attempts = e->attempts + 1;
+    if (attempts == 1)
+        e->failing_since_us = up_time_us(s, now_us);
+    int64_t delay_us = backoff_delay_us(attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
+                                        random_bits());
+    if (asked && asked_us > delay_us)
+        delay_us = asked_us;
+    if (is_worn_out(s, e, attempts, now_us))
+        webhook_settle_dead(s, e, attempts, answer->status, words);
+    else
+        webhook_settle_retry(s, e, attempts, delay_us, answer->status, words);
+}
+
+/* 2xx, or a refusal of this very event: either way the endpoint works. */
+static void note_alive(struct sink *s)
+{
+    int64_t now_us = clock_monotonic_us();
+
+    if (!breaker_succeeded(&s->breaker))
+        return;
+    s->down_total_us += now_us - s->down_since_us;
+    log_write(LOG_LEVEL_INFO, s->context->settings->name, "%s answers again after %" PRId64 " s",
+              s->settings->url_shown, (now_us - s->down_since_us) / 1000000);
+}
+
+static void handle_answer(struct sink *s, struct window_event *e, const struct http_answer *answer)
+{
+    char words[WORDS_SIZE];
+
+    switch (outcome_of(answer->result, answer->status)) {
+    case OUTCOME_DELIVERED:
+        note_alive(s);
+        log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
+                     answer->status);
+        webhook_settle_delivered(s, e);
+        return;
+    case OUTCOME_RETRY: handle_failure(s, e, answer); return;
+    case OUTCOME_DEAD:
+        note_alive(s);
+        outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
+        webhook_settle_dead(s, e, e->attempts + 1, answer->status, words);
+        return;
+    case OUTCOME_GONE:
+        breaker_abandoned(&s->breaker);
+        window_return(s->window, e); /* still owed, should an operator resume */
+        s->gone = true;
+        return;
+    }
+}
+
+void webhook_take_answers(struct sink *s)
+{
+    int left;
+
+    for (CURLMsg *message; (message = curl_multi_info_read(s->multi, &left));) {
+        struct http_request *request = NULL;
+        struct http_answer answer;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURLcode result = message->data.result; /* gone once the handle is removed */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+        curl_multi_remove_handle(s->multi, request->easy);
+        http_request_answer(request, result, &answer);
+        handle_answer(s, request->about, &answer);
+        s->idle[s->idle_count++] = request;
+    }
+}
