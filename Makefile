@@ -54,6 +54,12 @@ MAN3      := $(wildcard liboutbox/*.3)
 PROGRAMS  := $(if $(wildcard relay/main.c),$(BUILD)/outbox-relay) $(if $(CTL_SRC),$(BUILD)/outboxctl)
 LIBRARIES := $(BUILD)/liboutbox.a $(BUILD)/liboutbox.so.0 $(if $(HOOK_SRC),$(BUILD)/liboutbox-webhook.a $(BUILD)/liboutbox-webhook.so.0)
 
+# One line per file; V=1 shows the commands.
+ifndef V
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
+endif
+
 .PHONY: all help demo test check-deps install clean asan tsan valgrind lint format bench examples run-tests
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -83,52 +89,58 @@ check-deps: $(DEPS_STAMP)
 
 $(BUILD)/obj/%.o: %.c | $(DEPS_STAMP)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # The migrations as one array of C strings: schema/001-….sql, schema/002-….sql, …
 $(BUILD)/schema_sql.c: $(wildcard schema/*.sql) schema/embed.awk
 	@mkdir -p $(@D)
-	awk -f schema/embed.awk $(sort $(wildcard schema/*.sql)) > $@
+	$(Q)awk -f schema/embed.awk $(sort $(wildcard schema/*.sql)) > $@
 
 $(BUILD)/obj/schema_sql.o: $(BUILD)/schema_sql.c | $(DEPS_STAMP)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # For the programs and tests: every internal function. For others: one object that shows nothing but outbox_*.
 $(BUILD)/internal.a: $(LIB_OBJ) $(HOOK_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/relay.a: $(RELAY_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/liboutbox.a: $(LIB_OBJ)
 	@rm -f $@
-	$(LD) -r -o $(BUILD)/obj/liboutbox.o $^
-	objcopy --localize-hidden $(BUILD)/obj/liboutbox.o
-	$(AR) rcs $@ $(BUILD)/obj/liboutbox.o
+	$(Q)$(LD) -r -o $(BUILD)/obj/liboutbox.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/obj/liboutbox.o
+	$(Q)$(AR) rcs $@ $(BUILD)/obj/liboutbox.o
 
 $(BUILD)/liboutbox.so.0: $(LIB_OBJ)
-	$(CC) -shared -Wl,-soname,liboutbox.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(SQLITE_LIBS)
-	ln -sf liboutbox.so.0 $(BUILD)/liboutbox.so
+	$(call say,LINK)
+	$(Q)$(CC) -shared -Wl,-soname,liboutbox.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(SQLITE_LIBS)
+	$(Q)ln -sf liboutbox.so.0 $(BUILD)/liboutbox.so
 
 # liboutbox-webhook stands alone: what it shares with liboutbox (base64) is inside it, hidden.
 $(BUILD)/liboutbox-webhook.a: $(HOOK_OBJ)
 	@rm -f $@
-	$(LD) -r -o $(BUILD)/obj/liboutbox-webhook.o $^
-	objcopy --localize-hidden $(BUILD)/obj/liboutbox-webhook.o
-	$(AR) rcs $@ $(BUILD)/obj/liboutbox-webhook.o
+	$(Q)$(LD) -r -o $(BUILD)/obj/liboutbox-webhook.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/obj/liboutbox-webhook.o
+	$(Q)$(AR) rcs $@ $(BUILD)/obj/liboutbox-webhook.o
 
 $(BUILD)/liboutbox-webhook.so.0: $(HOOK_OBJ)
-	$(CC) -shared -Wl,-soname,liboutbox-webhook.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libcrypto)
-	ln -sf liboutbox-webhook.so.0 $(BUILD)/liboutbox-webhook.so
+	$(call say,LINK)
+	$(Q)$(CC) -shared -Wl,-soname,liboutbox-webhook.so.0 $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libcrypto)
+	$(Q)ln -sf liboutbox-webhook.so.0 $(BUILD)/liboutbox-webhook.so
 
 $(BUILD)/outbox-relay: $(BUILD)/obj/relay/main.o $(BUILD)/relay.a $(BUILD)/internal.a
-	$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
 
 $(BUILD)/outboxctl: $(CTL_OBJ) $(BUILD)/relay.a $(BUILD)/internal.a
-	$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) -pie -o $@ $^ $(ALL_LDFLAGS) $(RELAY_LIBS)
 
 # ---- Examples and the demo: they see what an installed user sees ------------------------------------------------------
 
@@ -136,7 +148,8 @@ examples: $(EXAMPLES)
 
 $(BUILD)/examples/%: contrib/examples/%.c $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -Iliboutbox -o $@ $< $(wildcard $(BUILD)/liboutbox.a $(BUILD)/liboutbox-webhook.a) \
+	$(call say,LINK)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(SANFLAGS) $(CFLAGS) -Iliboutbox -o $@ $< $(wildcard $(BUILD)/liboutbox.a $(BUILD)/liboutbox-webhook.a) \
 	    -pthread $(LDHARDEN) $(shell $(PKG_CONFIG) --libs sqlite3 libcrypto libmicrohttpd)
 
 demo: all examples
@@ -146,15 +159,18 @@ demo: all examples
 
 $(BUILD)/tests/support/%: tests/support/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
 $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
 build-tests: all examples $(UNIT) $(SUPPORT)
 
