@@ -1,0 +1,151 @@
+/* segment_test.c — names of segments, to the last digit. */
+#include "stream.h"
+
+#include "sinks/segment.h"
+
+static void a_name_is_read_back(void **state)
+{
+    static const int64_t seqs[][2] = {{1, 1}, {1, 4096}, {42, 43}, {INT64_MAX - 1, INT64_MAX}, {INT64_MAX, INT64_MAX}};
+    (void)state;
+    for (size_t i = 0; i < sizeof seqs / sizeof *seqs; i++) {
+        char name[SEGMENT_NAME_SIZE];
+        struct segment segment;
+        assert_true(segment_name(name, "events", seqs[i][0], seqs[i][1]));
+        assert_true(segment_parse(name, "events", &segment));
+        assert_int_equal(segment.first, seqs[i][0]);
+        assert_int_equal(segment.last, seqs[i][1]);
+    }
+    char name[SEGMENT_NAME_SIZE];
+    assert_true(segment_name(name, "events", 1, 4096));
+    assert_string_equal(name, "events.00000000000000000001-00000000000000004096.jsonl");
+}
+
+static void what_resembles_a_segment_is_none(void **state)
+{
+    static const char *const names[] = {
+        "events.jsonl",
+        "events.jsonl.lock",
+        "events.00000000000000000001-00000000000000004096.jsonl.gz",
+        "events.00000000000000000001-00000000000000004096.jsonl ",
+        "events.00000000000000000001-00000000000000004096",
+        "events.0000000000000000001-00000000000000004096.jsonl",
+        "events.000000000000000000001-00000000000000004096.jsonl",
+        "events.00000000000000000001-0000000000000004096.jsonl",
+        "events.00000000000000000001-000000000000000004096.jsonl",
+        "events.00000000000000000001_00000000000000004096.jsonl",
+        "events.0000000000000000000a-00000000000000004096.jsonl",
+        "events.0000000000000000000x-00000000000000004096.jsonl",
+        "events.+0000000000000000001-00000000000000004096.jsonl",
+        "events. 0000000000000000001-00000000000000004096.jsonl",
+        "events.00000000000000000000-00000000000000004096.jsonl",
+        "events.00000000000000000002-00000000000000000001.jsonl",
+        "events.00000000000000000001-99999999999999999999.jsonl",
+        "events.09223372036854775808-09223372036854775808.jsonl",
+        "event.00000000000000000001-00000000000000004096.jsonl",
+        "events2.00000000000000000001-00000000000000004096.jsonl",
+        "events-00000000000000000001-00000000000000004096.jsonl",
+        "Events.00000000000000000001-00000000000000004096.jsonl",
+        "events.",
+        "events",
+        "",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct segment segment;
+        if (segment_parse(names[i], "events", &segment))
+            fail_msg("'%s'", names[i]);
+    }
+}
+
+static void a_path_is_taken_apart(void **state)
+{
+    static const struct {
+        const char *given, *directory, *file, *stem;
+    } cases[] = {
+        {"events.jsonl", ".", "events.jsonl", "events"},
+        {"./events.jsonl", ".", "events.jsonl", "events"},
+        {"/var/log/a.b.jsonl", "/var/log", "a.b.jsonl", "a.b"},
+        {"/events", "/", "events", "events"},
+        {"x/.jsonl", "x", ".jsonl", ".jsonl"},
+        {"x/events.jsonl.jsonl", "x", "events.jsonl.jsonl", "events.jsonl"},
+        {"x/events.json", "x", "events.json", "events.json"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stream_path path;
+        assert_true(stream_path_init(&path, cases[i].given));
+        assert_string_equal(path.directory, cases[i].directory);
+        assert_string_equal(path.file, cases[i].file);
+        assert_string_equal(path.stem, cases[i].stem);
+        assert_int_equal(path.absolute[0], '/');
+        assert_int_equal(strcmp(path.lock + strlen(cases[i].given), ".lock"), 0);
+        stream_path_fini(&path);
+    }
+}
+
+static void a_path_that_names_no_file_is_said(void **state)
+{
+    static const char *const paths[] = {"", "x/", "/", ".", "..", "x/..", "./."};
+    char longest[400];
+    struct stream_path path;
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_false(stream_path_init(&path, paths[i]));
+        assert_int_equal(errno, EISDIR);
+        stream_path_fini(&path);
+    }
+    memset(longest, 'x', sizeof longest);
+    longest[208] = '\0'; /* and 20 + 20 digits, a dot, a dash, .jsonl: 256 */
+    assert_false(stream_path_init(&path, longest));
+    assert_int_equal(errno, ENAMETOOLONG);
+    stream_path_fini(&path);
+    longest[207] = '\0';
+    assert_true(stream_path_init(&path, longest));
+    assert_true(segment_name(longest, path.stem, 1, 2));
+    stream_path_fini(&path);
+}
+
+static void a_directory_is_listed_in_order_of_seq(void **state)
+{
+    struct stream *s = *state;
+    int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY);
+    struct segment_list list;
+    char name[SEGMENT_NAME_SIZE];
+
+    for (int i = 0; i < 100; i++) {
+        int64_t first = 1 + 10 * (i * 37 % 100);
+        assert_true(segment_name(name, "events", first, first + 9));
+        int fd = openat(dir_fd, name, O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(fd, name, (size_t)(i % 7)), i % 7);
+        close(fd);
+    }
+    assert_true(segment_name(name, "events", 5000, 5001));
+    assert_int_equal(symlinkat("elsewhere", dir_fd, name), 0);
+    assert_true(segment_name(name, "other", 1, 2));
+    close(openat(dir_fd, name, O_WRONLY | O_CREAT, 0600));
+
+    for (int twice = 0; twice < 2; twice++) { /* the offset of the descriptor plays no part */
+        assert_true(segment_list_read(&list, dir_fd, "events"));
+        assert_int_equal(list.count, 100);
+        for (int i = 0; i < list.count; i++) {
+            assert_int_equal(list.items[i].first, 1 + 10 * i);
+            assert_int_equal(list.items[i].last, 10 + 10 * i);
+            assert_in_range(list.items[i].size_bytes, 0, 6);
+            assert_true(list.items[i].written_at_us > 0);
+        }
+        segment_list_free(&list);
+    }
+    close(dir_fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_is_read_back),
+        cmocka_unit_test(what_resembles_a_segment_is_none),
+        cmocka_unit_test(a_path_is_taken_apart),
+        cmocka_unit_test(a_path_that_names_no_file_is_said),
+        cmocka_unit_test_setup_teardown(a_directory_is_listed_in_order_of_seq, stream_setup, stream_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
