@@ -22,23 +22,12 @@
 #include "lock.h"
 #include "sinks/jsonl_file.h"
 #include "sinks/retention.h"
+#include "sinks/trouble.h"
 #include "timestamp.h"
 
 enum {
-    PENDING_BYTES = 4 * 1024 * 1024, /* encoded lines held at the most, but for one line more */
-    BACKOFF_MIN_US = 100 * 1000,
-    BACKOFF_MAX_US = 5 * 1000 * 1000,
-    HELD_MIN_US = 10 * 1000, /* a holder just killed lets go within a moment */
-    HELD_MAX_US = 1000 * 1000,
+    PENDING_BYTES = 4 * 1024 * 1024,    /* encoded lines held at the most, but for one line more */
     RETENTION_GAP_US = 60 * 1000 * 1000 /* ages pass, and readers move on, without a rotation */
-};
-
-/* What is wrong at present, said once, and once more when it is over. */
-struct trouble {
-    bool present;
-    bool in_open; /* nothing but opening has failed */
-    int64_t delay_us;
-    char said[SINK_REASON_SIZE];
 };
 
 struct sink {
@@ -46,7 +35,6 @@ struct sink {
     const struct jsonl_settings *settings;
     const struct file_ops *ops;
     struct stream_path path;
-    char *resolved; /* the path with symbolic links followed: how a reader may have registered it */
     struct lock lock;
     struct jsonl_file file;
     struct pending pending;
@@ -54,6 +42,7 @@ struct sink {
     char said_note[SINK_REASON_SIZE], said_keeping[SINK_REASON_SIZE];
 
     bool is_open, was_open;
+    bool cannot_write; /* a disk may let a file be opened and still be full: only a line written ends the trouble */
     bool reopen_wanted;
     int64_t retry_at_us;     /* while closed */
     int64_t retention_at_us; /* INT64_MAX: everything is kept */
@@ -102,31 +91,22 @@ static void drop(struct sink *sink)
 
 /* ---- Failures: said once, tried again ---------------------------------------------------------------------------- */
 
-/* context.reason holds the words. */
-static enum sink_result later(struct sink *sink, bool in_open, int64_t min_us, int64_t max_us)
-{
-    struct trouble *trouble = &sink->trouble;
+static const struct trouble_pace retry_pace = {100 * 1000, 5 * 1000 * 1000};
+static const struct trouble_pace held_pace = {10 * 1000, 1000 * 1000}; /* a killed holder lets go within a moment */
 
+/* context.reason holds the words. */
+static enum sink_result later(struct sink *sink, const struct trouble_pace *pace)
+{
     drop(sink);
-    if (!trouble->present || strcmp(trouble->said, sink->context->reason) != 0) {
-        snprintf(trouble->said, sizeof trouble->said, "%s", sink->context->reason);
-        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s; trying again", trouble->said);
-    }
-    if (!trouble->present)
-        *trouble = (struct trouble){.present = true, .in_open = in_open, .delay_us = min_us};
-    else if ((trouble->delay_us *= 2) > max_us)
-        trouble->delay_us = max_us;
-    snprintf(trouble->said, sizeof trouble->said, "%s", sink->context->reason);
-    trouble->in_open = trouble->in_open && in_open; /* a file that can be opened may still be full */
-    sink->retry_at_us = now_us(sink) + trouble->delay_us;
+    sink->retry_at_us = trouble_report(&sink->trouble, pace, sink->context->settings->consumer, sink->context->reason,
+                                       now_us(sink));
     return SINK_LATER;
 }
 
 static void good_again(struct sink *sink)
 {
-    if (sink->trouble.present)
-        log_write(LOG_LEVEL_INFO, sink->context->settings->consumer, "%s: good again", sink->path.given);
-    sink->trouble.present = false;
+    trouble_over(&sink->trouble, sink->context->settings->consumer, sink->path.given);
+    sink->cannot_write = false;
 }
 
 /* At the very start these are mistakes to be mended by hand; later they may pass: a directory is mounted again. */
@@ -149,15 +129,13 @@ static bool is_permanent(const struct sink *sink, int error)
     }
 }
 
-static enum sink_result file_failed(struct sink *sink, bool in_open)
+static enum sink_result file_failed(struct sink *sink)
 {
     const struct file_fault *fault = &sink->file.fault;
 
     snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s%s%s", sink->path.given, fault->what,
              fault->error ? ": " : "", fault->error ? strerror(fault->error) : "");
-    if (in_open && is_permanent(sink, fault->error))
-        return SINK_BROKEN;
-    return later(sink, in_open, BACKOFF_MIN_US, BACKOFF_MAX_US);
+    return is_permanent(sink, fault->error) ? SINK_BROKEN : later(sink, &retry_pace);
 }
 
 /* ---- Opening ----------------------------------------------------------------------------------------------------- */
@@ -184,28 +162,21 @@ static enum sink_result hold_lock(struct sink *sink)
         lock_holder(sink->path.lock, holder, sizeof holder);
         snprintf(sink->context->reason, SINK_REASON_SIZE, "%s is being written by %s: waiting", sink->path.given,
                  holder);
-        return later(sink, true, HELD_MIN_US, HELD_MAX_US);
+        return later(sink, &held_pace);
     case LOCK_ERROR: break;
     }
     sink->file.fault = (struct file_fault){"its lock file", errno};
-    return file_failed(sink, true);
+    return file_failed(sink);
 }
 
 static enum sink_result take_path(struct sink *sink)
 {
-    char *directory;
-
-    if (!sink->path.given && !stream_path_init(&sink->path, sink->settings->path)) {
-        snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s", sink->settings->path, strerror(errno));
-        return errno == ENOMEM ? later(sink, true, BACKOFF_MIN_US, BACKOFF_MAX_US) : SINK_BROKEN;
-    }
-    free(sink->resolved);
-    sink->resolved = NULL;
-    directory = realpath(sink->path.directory, NULL);
-    if (directory && asprintf(&sink->resolved, "%s/%s", strcmp(directory, "/") ? directory : "", sink->path.file) < 0)
-        sink->resolved = NULL;
-    free(directory);
-    return SINK_OK;
+    if (sink->path.given || stream_path_init(&sink->path, sink->settings->path))
+        return SINK_OK;
+    int error = errno;
+    stream_path_fini(&sink->path);
+    snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s", sink->settings->path, strerror(error));
+    return error == ENOMEM ? later(sink, &retry_pace) : SINK_BROKEN;
 }
 
 /* Everything the disk and the database say, put to use. */
@@ -224,7 +195,7 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
     sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
     sink->is_open = sink->was_open = true;
     sink->reopen_wanted = false;
-    if (sink->trouble.in_open)
+    if (!sink->cannot_write)
         good_again(sink);
 }
 
@@ -246,14 +217,14 @@ static enum sink_result open_stream(struct sink *sink, struct cursor *cursor)
     if (result != SINK_OK)
         return result;
     if (!jsonl_file_look(&sink->file))
-        return file_failed(sink, true);
+        return file_failed(sink);
     in.dir_fd = sink->file.dir_fd;
     in.fd = sink->file.fd;
     result = jsonl_recover(&in, &found);
     if (result != SINK_OK)
-        return result == SINK_LATER ? later(sink, true, BACKOFF_MIN_US, BACKOFF_MAX_US) : result;
+        return result == SINK_LATER ? later(sink, &retry_pace) : result;
     if (!jsonl_file_begin(&sink->file, &found, timestamp_now_us()))
-        return file_failed(sink, true);
+        return file_failed(sink);
     if (found.note[0] && strcmp(found.note, sink->said_note) != 0)
         log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s", found.note);
     memcpy(sink->said_note, found.note, sizeof sink->said_note);
@@ -283,7 +254,7 @@ static enum sink_result put(struct sink *sink, const struct source_row *row)
     buffer_append_byte(text, '\n');
     if (!buffer_ok(text)) {
         snprintf(sink->context->reason, SINK_REASON_SIZE, "out of memory");
-        return later(sink, false, BACKOFF_MIN_US, BACKOFF_MAX_US);
+        return later(sink, &retry_pace);
     }
     if (error)
         log_delivery(LOG_LEVEL_WARN, sink->context->settings->consumer, row->event.seq, 0, "delivered",
@@ -305,12 +276,13 @@ static void retain(struct sink *sink)
 {
     const struct jsonl_settings *settings = sink->settings;
     const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
-    const char *resolved = sink->resolved ? sink->resolved : sink->path.absolute;
+    const char *path = sink->path.absolute;
+    char *resolved = realpath(path, NULL); /* a reader may have registered with symbolic links followed */
     char reason[SINK_REASON_SIZE] = "";
     int64_t read_seq = 0;
 
     sink->retention_at_us = now_us(sink) + RETENTION_GAP_US;
-    if (retention_read_seq(sink->context->db, sink->path.absolute, resolved, &read_seq) != SQLITE_OK)
+    if (retention_read_seq(sink->context->db, path, resolved ? resolved : path, &read_seq) != SQLITE_OK)
         snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
     else
         retention_apply(&keep, sink->ops, sink->file.dir_fd, sink->path.stem, sink->file.end, read_seq,
@@ -319,17 +291,19 @@ static void retain(struct sink *sink)
         log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
                   sink->path.given, reason);
     memcpy(sink->said_keeping, reason, sizeof reason);
+    free(resolved);
 }
 
 static enum sink_result deliver(struct sink *sink, bool sync_now)
 {
     if (!sink->is_open)
         return SINK_LATER;
-    if (!jsonl_file_write(&sink->file, &sink->pending))
-        return file_failed(sink, false);
-    if ((sync_now || sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file)) &&
-        !jsonl_file_sync(&sink->file))
-        return file_failed(sink, false);
+    bool written = jsonl_file_write(&sink->file, &sink->pending);
+    bool sync = sync_now || sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file);
+    if (!written || (sync && !jsonl_file_sync(&sink->file))) {
+        sink->cannot_write = true;
+        return file_failed(sink);
+    }
     if (sink->file.synced_end != sink->file.end)
         return SINK_OK;
     if (sink->durable_seq < sink->passed_seq)
@@ -408,7 +382,6 @@ static void close_stream(struct sink *sink)
     lock_release(&sink->lock);
     buffer_free(&sink->pending.text);
     stream_path_fini(&sink->path);
-    free(sink->resolved);
     free(sink);
 }
 
