@@ -1,0 +1,36 @@
+/* backlog.h — a database with n events owed, of some 400 bytes each, as the library would have written them. */
+#ifndef BENCH_BACKLOG_H
+#define BENCH_BACKLOG_H
+
+#include "bench.h"
+#include "outbox.h"
+
+static const char backlog_fill[] =
+    "BEGIN;"
+    "INSERT INTO change_log(topic, table_name, key, op, revision, payload, created_at)"
+    " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+    " SELECT 'orders', 'orders', printf('order-%%06d', i %% %d), 'insert', 1,"
+    "  printf('{\"id\":\"order-%%06d\",\"customer\":\"customer-0042\",\"status\":\"paid\",\"total\":%%d.25,\"items\":%%d,\"note\":\"%%s\",\"revision\":1}', i %% %d, i, i,"
+    "   'Leave the parcel with the neighbours at number twelve if nobody answers the door before noon, and please do not put it behind"
+    " the bins again; the last one was taken away with the rubbish on the Thursday, which was nobody''s fault but cost us a new lamp.'),"
+    "  1795252692334000 + i FROM n;"
+    "INSERT INTO outbox SELECT seq FROM change_log;"
+    "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)";
+
+/* retain keeps the janitor from reclaiming what the next round needs; "0" lets it. */
+static inline void backlog_make(const char *path, int events, int keys, const char *retain_us)
+{
+    outbox *ob;
+    outbox_open_options o = {.size = sizeof o, .synchronous = OUTBOX_SYNC_NORMAL};
+    if (outbox_open(path, &o, &ob) != OUTBOX_OK)
+        bench_die(path, outbox_errmsg(NULL));
+    char *sql = sqlite3_mprintf(backlog_fill, events, keys, keys);
+    char *set = sqlite3_mprintf("UPDATE outbox_meta SET value = %s WHERE name = 'retain'", retain_us);
+    if (sqlite3_exec(outbox_db(ob), sql, NULL, NULL, NULL) || sqlite3_exec(outbox_db(ob), set, NULL, NULL, NULL))
+        bench_die("fill", sqlite3_errmsg(outbox_db(ob)));
+    sqlite3_free(sql);
+    sqlite3_free(set);
+    outbox_close(ob);
+}
+
+#endif

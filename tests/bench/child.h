@@ -1,0 +1,45 @@
+/* child.h — runs a program and says how long it took, how it ended and how much memory it had. */
+#ifndef BENCH_CHILD_H
+#define BENCH_CHILD_H
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "bench.h"
+
+/* argv[0] is the path. Standard error goes to the file log. */
+static inline pid_t child_start(char *const argv[], const char *log)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    dup2(fd, 2);
+    execv(argv[0], argv);
+    _exit(127);
+}
+
+/* Seconds until it ends; it must end with 0. *peak_kib (may be NULL) is its largest resident size. */
+static inline double child_run(char *const argv[], const char *log, long *peak_kib)
+{
+    struct rusage usage;
+    int status;
+    double start = bench_now();
+    pid_t pid = child_start(argv, log);
+    if (wait4(pid, &status, 0, &usage) != pid || status != 0)
+        bench_die(argv[0], "ended badly; see its log");
+    if (peak_kib && usage.ru_maxrss > *peak_kib)
+        *peak_kib = usage.ru_maxrss;
+    return bench_now() - start;
+}
+
+static inline const char *child_program(const char *name)
+{
+    static char path[512];
+    const char *build = getenv("BUILD");
+    snprintf(path, sizeof path, "%s/%s", build ? build : "build", name);
+    return path;
+}
+
+#endif

@@ -1,0 +1,103 @@
+/* idle_bench.c — what the relay costs when nothing happens, and how soon a commit is a line in the file. */
+#include <dirent.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "backlog.h"
+#include "child.h"
+
+enum { COMMITS = 1000, IDLE_SECONDS = 5, PATIENCE_SECONDS = 20 };
+
+static int64_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* Waits, spinning, until the file is larger than before. */
+static void await_growth(const char *path, int64_t before)
+{
+    double deadline = bench_now() + PATIENCE_SECONDS;
+    while (size_of(path) <= before)
+        if (bench_now() > deadline)
+            bench_die(path, "no line came");
+}
+
+static long wakes_of(pid_t pid)
+{
+    char path[64], line[256];
+    long wakes = 0, n;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        char status[512];
+        snprintf(status, sizeof status, "/proc/%d/task/%s/status", (int)pid, e->d_name);
+        FILE *f = e->d_name[0] == '.' ? NULL : fopen(status, "r");
+        while (f && fgets(line, sizeof line, f))
+            if (sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+                wakes += n;
+        if (f)
+            fclose(f);
+    }
+    if (dir)
+        closedir(dir);
+    return wakes;
+}
+
+static double cpu_of(pid_t pid)
+{
+    char path[64];
+    unsigned long user = 0, sys = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (!f || fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
+        bench_die(path, "unreadable");
+    fclose(f);
+    return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+}
+
+int main(void)
+{
+    char dir[] = "/var/tmp/outbox-bench-XXXXXX", db[128], path[128], log[128], command[160];
+    double lags[COMMITS];
+    outbox *ob;
+    if (!mkdtemp(dir))
+        bench_die("mkdtemp", dir);
+    snprintf(db, sizeof db, "%s/b.db", dir);
+    snprintf(path, sizeof path, "%s/events.jsonl", dir);
+    snprintf(log, sizeof log, "%s/log", dir);
+    if (outbox_open(db, NULL, &ob) != OUTBOX_OK)
+        bench_die(db, outbox_errmsg(NULL));
+    char *argv[] = {strdup(child_program("outbox-relay")), (char[]){"--db"}, db, (char[]){"--jsonl"}, path, NULL};
+    pid_t pid = child_start(argv, log);
+    if (outbox_emit(ob, "t", "k", "{}", -1, NULL, NULL) != OUTBOX_OK)
+        bench_die("emit", outbox_errmsg(ob));
+    await_growth(path, 0);
+    struct timespec pause = {0, 5000000}; /* between two commits, so that each finds the relay asleep */
+    for (int i = 0; i < COMMITS; i++) {
+        nanosleep(&pause, NULL);
+        int64_t before = size_of(path);
+        if (outbox_emit(ob, "t", "k", "{\"a\":1}", -1, NULL, NULL) != OUTBOX_OK)
+            bench_die("emit", outbox_errmsg(ob));
+        double committed = bench_now();
+        await_growth(path, before);
+        lags[i] = bench_now() - committed;
+    }
+    double median = bench_median(lags, COMMITS);
+    printf("%-52s %11.0f µs %30s %5s\n", "commit to line in the file, median", median * 1e6, "", "< 5000");
+    printf("%-52s %11.0f µs\n", "  its 99th percentile", lags[COMMITS * 99 / 100] * 1e6);
+    struct timespec settle = {2, 0}, idle = {IDLE_SECONDS, 0};
+    nanosleep(&settle, NULL);
+    long wakes = wakes_of(pid);
+    double cpu = cpu_of(pid);
+    nanosleep(&idle, NULL);
+    printf("%-52s %11.1f /s %30s %5s\n", "wakes of an idle relay", (double)(wakes_of(pid) - wakes) / IDLE_SECONDS, "",
+           "< 2");
+    printf("%-52s %11.2f %%\n", "  its share of a core", (cpu_of(pid) - cpu) / IDLE_SECONDS * 100);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+    outbox_close(ob);
+    free(argv[0]);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command);
+}
