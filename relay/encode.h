@@ -22,4 +22,8 @@ void encode_native(struct buffer *, const struct source_row *, const struct enco
 /* The structured CloudEvent 1.0 object of the same event. */
 void encode_cloudevent(struct buffer *, const struct source_row *, const struct encode_options *, const char **error);
 
+/* The text that order is kept by, appended: the ordering key given, else TABLE/KEY or TOPIC/KEY. false: the event is
+ * unordered, nothing was appended. As stored, not escaped. */
+bool encode_partition_key(struct buffer *, const outbox_event *);
+
 #endif
