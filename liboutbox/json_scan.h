@@ -12,7 +12,7 @@
 
 #include "buffer.h"
 
-enum { JSON_DEPTH_MAX = 1000 };
+enum { JSON_DEPTH_MAX = 1000, JSON_EVENT_DEPTH_MAX = JSON_DEPTH_MAX + 2 };
 
 struct json_error {
     size_t offset;      /* bytes from the start */
@@ -21,6 +21,9 @@ struct json_error {
 
 /* Whether text is exactly one JSON value with white space around it. error may be NULL. */
 bool json_check(const char *text, size_t size, struct json_error *error);
+
+/* The same for an event as the relay writes it, which has the payload a level deeper, two in a batch. */
+bool json_check_event(const char *text, size_t size, struct json_error *error);
 
 /* Checks text and appends it in the form that a line can carry: a line break outside a string becomes a space, U+2028,
  * U+2029 and U+0085 in a string are escaped, nothing else changes. Where it isn't JSON: false, and the buffer is as it

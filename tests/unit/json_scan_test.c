@@ -174,11 +174,16 @@ static void nesting_ends_at_its_limit(void **state)
     memset(text, '[', JSON_DEPTH_MAX);
     memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
     assert_true(json_check(text, 2 * JSON_DEPTH_MAX, NULL));
+    memset(text, '[', JSON_DEPTH_MAX + 2);
+    memset(text + JSON_DEPTH_MAX + 2, ']', JSON_DEPTH_MAX + 2);
+    assert_false(json_check(text, 2 * JSON_DEPTH_MAX + 4, NULL));
+    assert_true(json_check_event(text, 2 * JSON_DEPTH_MAX + 4, NULL)); /* a batch around an event around the deepest */
     memset(text, '[', HUGE_DEPTH);
     memset(text + HUGE_DEPTH, ']', HUGE_DEPTH);
     assert_false(json_check(text, 2 * HUGE_DEPTH, &error));
     assert_int_equal(error.offset, JSON_DEPTH_MAX);
     assert_string_equal(error.reason, "nested too deeply");
+    assert_false(json_check_event(text, 2 * HUGE_DEPTH, NULL));
     free(text);
 }
 
