@@ -176,7 +176,7 @@ build-tests: all examples $(UNIT) $(SUPPORT)
 
 test: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
-	@BUILD=$(BUILD) JOBS=$(JOBS) tests/run $(T)
+	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) JOBS=$(JOBS) tests/run $(T)
 
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' test
