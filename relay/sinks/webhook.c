@@ -19,8 +19,8 @@
 /* What is read ahead of the requests; also what one stuck request can hold in memory. */
 enum { FRESH_MAX = 1000, FRESH_BYTES_MAX = 16 << 20 };
 
-/* How long an open breaker waits before a probe. */
-enum { PROBE_MIN_US = 1000000, PROBE_MAX_US = 60000000 };
+/* However long events back off, an endpoint that is down is asked at least this often. */
+static const int64_t PROBE_MAX_US = 60000000;
 
 /* ---- Opening and closing --------------------------------------------------------------------------------------------- */
 
@@ -83,6 +83,11 @@ static void free_envelope(void *arg, void *item)
     free(e);
 }
 
+static int64_t at_most(int64_t us, int64_t limit_us)
+{
+    return us < limit_us ? us : limit_us;
+}
+
 /* Wall clock to monotonic, once, at the start; a time that a broken clock has stored is neither for ever nor negative. */
 static bool restore(void *arg, const struct failed_change *row, int64_t failed_at_us)
 {
@@ -92,9 +97,7 @@ static bool restore(void *arg, const struct failed_change *row, int64_t failed_a
                                                                           : RETRY_AFTER_MAX_US;
 
     if (row->next_attempt_at_us > wall_us)
-        delay_us = row->next_attempt_at_us - wall_us;
-    if (delay_us > longest_us)
-        delay_us = longest_us;
+        delay_us = at_most(row->next_attempt_at_us - wall_us, longest_us);
     if (failed_at_us > 0 && failed_at_us < wall_us)
         age_us = wall_us - failed_at_us;
     return window_restore(s->window, row, now_us + delay_us, now_us - age_us);
@@ -111,7 +114,8 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
     window_free(s->window);
     s->down_since_us = s->down_total_us = 0;
     s->gone = s->gone_told = s->finishing = false;
-    breaker_init(&s->breaker, s->settings->concurrency, PROBE_MIN_US, PROBE_MAX_US);
+    breaker_init(&s->breaker, s->settings->concurrency, at_most(s->settings->backoff_min_us, PROBE_MAX_US),
+                 at_most(s->settings->backoff_max_us, PROBE_MAX_US));
     s->window = window_new(cursor->acked_seq, cursor->position, s->settings->skip_dead, free_envelope, s);
     int rc = s->window ? reread_failed(s->context, restore, s) : SQLITE_NOMEM;
     if (rc == SQLITE_OK)
@@ -166,6 +170,13 @@ static void webhook_skip(struct sink *s, int64_t seq)
     window_pass(s->window, seq);
 }
 
+/* Whether --once has come to an end here: it does not wait out an outage, nor a receiver's Retry-After. */
+static bool gives_up(const struct sink *s)
+{
+    return s->context->once && !window_in_flight(s->window) &&
+           (breaker_is_down(&s->breaker) || clock_monotonic_us() < s->breaker.hold_until_us);
+}
+
 static enum sink_result webhook_push(struct sink *s)
 {
     int running;
@@ -174,6 +185,10 @@ static enum sink_result webhook_push(struct sink *s)
     webhook_take_answers(s);
     webhook_begin_events(s);
     curl_multi_perform(s->multi, &running);
+    if (gives_up(s)) {
+        snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);
+        return SINK_LATER;
+    }
     if (!s->gone || !s->gone_told || window_in_flight(s->window))
         return SINK_OK;
     snprintf(s->context->reason, SINK_REASON_SIZE,
@@ -219,7 +234,7 @@ static bool webhook_settle(struct sink *s, struct settlement *out)
 static enum sink_result webhook_finish(struct sink *s)
 {
     s->finishing = true;
-    bool more = s->context->once && !s->gone && !breaker_is_down(&s->breaker) && window_fresh(s->window) > 0;
+    bool more = s->context->once && !s->gone && !gives_up(s) && window_fresh(s->window) > 0;
     return more || window_in_flight(s->window) ? SINK_LATER : SINK_OK;
 }
 

@@ -1,0 +1,691 @@
+/* webhook_test.c — the webhook sink against receivers that work and receivers that don't. */
+#include "webhook_rig.h"
+
+#include "outbox_webhook.h"
+
+static const char SECRETS[3][56] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                                    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="};
+
+static outbox_webhook_secret secrets[3];
+
+static void use_secrets(struct rig *rig, int count)
+{
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(outbox_webhook_secret_parse(SECRETS[i], &secrets[i]), OUTBOX_WEBHOOK_OK);
+        rig->settings.webhook.secrets[i] = (struct webhook_secret){secrets[i].key, secrets[i].size};
+    }
+    rig->settings.webhook.secret_count = count;
+}
+
+static void header_is(const struct server_request *r, const char *name, const char *expected)
+{
+    char value[256];
+
+    server_header(r->head, name, value, sizeof value);
+    if (strcmp(value, expected) != 0)
+        fail_msg("%s: '%s', not '%s'", name, value, expected);
+}
+
+static bool verifies(const struct server_request *r, const outbox_webhook_secret *secret)
+{
+    char timestamp[32], signatures[256];
+
+    server_header(r->head, "webhook-timestamp", timestamp, sizeof timestamp);
+    server_header(r->head, "webhook-signature", signatures, sizeof signatures);
+    return outbox_webhook_verify(r->id, timestamp, signatures, r->body, r->body_size, secret, 1, time(NULL), 60) ==
+           OUTBOX_WEBHOOK_OK;
+}
+
+/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+
+static void every_request_has_its_headers_and_no_others(void **state)
+{
+    (void)state;
+    char own[] = "X-Team: billing";
+    char *headers[] = {own, NULL};
+    struct rig *rig = rig_new(NULL, NULL);
+    char expected[1024], host[64];
+
+    rig->settings.webhook.headers = headers;
+    rig_emit(rig, "a", "{\"x\":1}");
+    rig_start(rig);
+    rig_deliver(rig);
+    const struct server_request *r = &rig->server.requests[0];
+    server_header(r->head, "webhook-timestamp", host, sizeof host);
+    snprintf(expected, sizeof expected,
+             "POST /hook?token=canary HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: outbox-relay/%s\r\n"
+             "webhook-id: 0123456789abcdef-1\r\nwebhook-timestamp: %s\r\nidempotency-key: 0123456789abcdef-1\r\n"
+             "Content-Type: application/cloudevents+json; charset=utf-8\r\nX-Team: billing\r\nContent-Length: %zu\r\n",
+             rig->server.port, OUTBOX_BUILD_VERSION, host, r->body_size);
+    assert_string_equal(r->head, expected);
+    assert_in_range(atoll(host), time(NULL) - 60, time(NULL) + 1);
+    rig_free(rig);
+}
+
+static void a_large_body_waits_for_no_100_continue(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+    char *payload = malloc(1 << 20);
+
+    memset(payload, 'x', 1 << 20);
+    payload[0] = payload[(1 << 20) - 2] = '"';
+    payload[(1 << 20) - 1] = 0;
+    rig_emit(rig, "a", payload);
+    free(payload);
+    rig_start(rig);
+    rig_deliver(rig);
+    header_is(&rig->server.requests[0], "Expect", "");
+    assert_true(rig->server.requests[0].body_size > (1 << 20) - 2);
+    rig_free(rig);
+}
+
+static void the_bytes_sent_are_the_bytes_signed_with_each_secret(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    use_secrets(rig, 3);
+    rig_emit(rig, "a", "{\"x\":1}");
+    rig_start(rig);
+    rig_deliver(rig);
+    for (int i = 0; i < 3; i++)
+        assert_true(verifies(&rig->server.requests[0], &secrets[i]));
+    char signatures[256];
+    server_header(rig->server.requests[0].head, "webhook-signature", signatures, sizeof signatures);
+    assert_int_equal(strlen(signatures), 3 * 47 + 2);
+    rig_free(rig);
+}
+
+static void the_environments_proxies_are_ignored(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"};
+    struct rig *rig = rig_new(NULL, NULL);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        setenv(names[i], "http://127.0.0.1:1/", 1);
+    rig_emit(rig, "a", "1");
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(rig->server.requests[0].status, 200);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unsetenv(names[i]);
+    rig_free(rig);
+}
+
+/* ---- Formats ---------------------------------------------------------------------------------------------------------- */
+
+static void log_all_kinds(struct rig *rig)
+{
+    rig_sql(
+        rig,
+        "INSERT INTO change_log(topic, table_name, key, op, revision, payload, headers, created_at) VALUES"
+        " ('orders', 'orders', 'Euro \xe2\x82\xac \xf0\x9f\x98\x80\"%%', 'update', 3, '{\"x\":\n1.10}',"
+        "  '{\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\",\"a\":\"b\"}', 1795238460123456),"
+        " ('orders', 'orders', 'k', 'delete', 4, NULL, '{\"traceparent\":\"x\\r\\nEvil: 1\"}', 1795238460123456),"
+        " ('blobs', NULL, NULL, 'emit', NULL, x'00ff', NULL, 1795238460123456)");
+}
+
+static void body_is(const struct server_request *r, const char *bytes, size_t size)
+{
+    assert_int_equal(r->body_size, size);
+    assert_memory_equal(r->body, bytes, size);
+}
+
+static void payload_format_is_the_payload_alone(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.format = FORMAT_PAYLOAD;
+    rig->settings.webhook.concurrency = 1;
+    use_secrets(rig, 1);
+    log_all_kinds(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    const struct server_request *r = rig->server.requests;
+    body_is(&r[0], "{\"x\": 1.10}", 11);
+    header_is(&r[0], "content-type", "application/json");
+    header_is(&r[0], "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    body_is(&r[1], "", 0);
+    header_is(&r[1], "content-type", "");
+    header_is(&r[1], "content-length", "0");
+    header_is(&r[1], "traceparent", "");
+    header_is(&r[1], "evil", "");
+    body_is(&r[2], "\0\xff", 2);
+    header_is(&r[2], "content-type", "application/octet-stream");
+    for (int i = 0; i < 3; i++)
+        assert_true(verifies(&r[i], &secrets[0]));
+    rig_free(rig);
+}
+
+static void binary_cloudevents_say_it_in_headers(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.format = FORMAT_CLOUDEVENTS_BINARY;
+    rig->settings.webhook.concurrency = 1;
+    log_all_kinds(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    const struct server_request *r = rig->server.requests;
+    header_is(&r[0], "ce-specversion", "1.0");
+    header_is(&r[0], "ce-id", "0123456789abcdef-1");
+    header_is(&r[0], "ce-source", "urn:outbox:0123456789abcdef");
+    header_is(&r[0], "ce-type", "orders.update");
+    header_is(&r[0], "ce-subject", "Euro%20%E2%82%AC%20%F0%9F%98%80%22%25");
+    header_is(&r[0], "ce-partitionkey", "orders/Euro%20%E2%82%AC%20%F0%9F%98%80%22%25");
+    header_is(&r[0], "ce-time", "2026-11-21T05:21:00.123456Z");
+    header_is(&r[0], "ce-sequence", "00000000000000000001");
+    header_is(&r[0], "ce-op", "update");
+    header_is(&r[0], "ce-revision", "3");
+    header_is(&r[0], "ce-datacontenttype", "");
+    header_is(&r[0], "content-type", "application/json");
+    body_is(&r[0], "{\"x\": 1.10}", 11);
+    header_is(&r[2], "ce-type", "blobs");
+    header_is(&r[2], "ce-subject", "");
+    header_is(&r[2], "ce-partitionkey", "");
+    body_is(&r[2], "\0\xff", 2);
+    rig_free(rig);
+}
+
+static void native_format_is_the_event(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.format = FORMAT_NATIVE;
+    rig_emit(rig, "a", "{\"x\":1}");
+    rig_start(rig);
+    rig_deliver(rig);
+    header_is(&rig->server.requests[0], "content-type", "application/json");
+    assert_non_null(strstr(rig->server.requests[0].body, "\"id\":\"0123456789abcdef-1\",\"topic\":\"orders\""));
+    assert_null(strstr(rig->server.requests[0].body, "\"prev\""));
+    rig_free(rig);
+}
+
+static void what_cannot_be_encoded_is_dead_without_a_request(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig_emit(rig, "a", "{not json");
+    rig_emit(rig, "b", "1");
+    rig_emit(rig, "a", "2");
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(server_count(&rig->server), 1);
+    assert_int_equal(
+        rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE seq = 1 AND state = 'dead' AND last_error <> ''"),
+        1);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE seq = 3 AND state = 'waiting'"), 1);
+    rig_free(rig);
+}
+
+/* ---- Order and concurrency -------------------------------------------------------------------------------------------- */
+
+static void dawdle(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    answer->delay_ms = (int)((unsigned)r->arrival * 2654435761u >> 28);
+}
+
+static void many_in_flight_never_two_of_a_key(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(dawdle, NULL);
+    char key[16];
+
+    rig->settings.webhook.concurrency = 16;
+    for (int i = 0; i < 400; i++) {
+        snprintf(key, sizeof key, "k%d", i * 7 % 23);
+        rig_emit(rig, key, "{}");
+    }
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(server_count(&rig->server), 400);
+    rig_check_order(rig);
+    assert_in_range(rig->server.most_under_way, 8, 16);
+    assert_in_range(rig->server.connection_count, 1, 16); /* kept alive */
+    rig_free(rig);
+}
+
+static bool one_under_way(struct rig *rig)
+{
+    return server_count(&rig->server) > 0;
+}
+
+static void hang(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    (void)r;
+    answer->way = ANSWER_HANG;
+}
+
+static void memory_is_bounded_while_the_receiver_hangs(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(hang, NULL);
+
+    rig_sql(rig, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+                 " INSERT INTO outbox_events(topic, key, payload) SELECT 'orders', 'k' || i, '{}' FROM n");
+    rig_start(rig);
+    rig_until(rig, one_under_way, "a request");
+    for (int i = 0; i < 20; i++)
+        rig_read(rig);
+    assert_int_equal(sink_webhook.room(rig->sink), 0);
+    assert_int_equal(rig->read_seq, 1000);
+    rig_free(rig);
+}
+
+static void memory_is_bounded_in_bytes_too(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000000 };
+    struct rig *rig = rig_new(hang, NULL);
+    char *payload = malloc(SIZE);
+    int64_t seq = 0;
+
+    memset(payload, '1', SIZE);
+    rig_start(rig);
+    while (sink_webhook.room(rig->sink) > 0 && seq < 1000) {
+        struct source_row row = {.event = {.seq = ++seq, .op = "emit", .topic = "t", .topic_size = 1}};
+        row.event.payload = payload;
+        row.event.payload_size = SIZE;
+        assert_int_equal(sink_webhook.put(rig->sink, &row), SINK_OK);
+    }
+    assert_in_range(seq, 16, 17); /* 16 MiB, and the event that passes it */
+    free(payload);
+    rig_free(rig);
+}
+
+/* ---- Failures ---------------------------------------------------------------------------------------------------------- */
+
+static void fail_each_twice(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (r->attempt <= 2 && strcmp(r->key, "b") == 0)
+        answer->status = 503;
+}
+
+static void a_transient_failure_is_tried_again_under_the_same_id(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(fail_each_twice, NULL);
+
+    use_secrets(rig, 1);
+    for (int i = 0; i < 12; i++)
+        rig_emit(rig, i % 3 ? "a" : "b", "{}");
+    rig_start(rig);
+    rig_deliver(rig);
+    for (int64_t seq = 1; seq <= 12; seq++)
+        assert_int_equal(rig_times(rig, seq), (seq - 1) % 3 ? 1 : 3);
+    for (int i = 0; i < rig->server.request_count; i++)
+        assert_true(verifies(&rig->server.requests[i], &secrets[0]));
+    rig_check_order(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    rig_free(rig);
+}
+
+static void poison(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (strcmp(r->key, "poison") == 0)
+        answer->status = 500;
+}
+
+static void poison_among_others(struct rig *rig)
+{
+    char key[16];
+
+    for (int i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "k%d", i % 5);
+        rig_emit(rig, i % 10 == 0 ? "poison" : key, "{}");
+    }
+}
+
+static void a_poison_key_holds_up_only_itself(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(poison, NULL);
+
+    poison_among_others(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    for (int64_t seq = 1; seq <= 60; seq++)
+        assert_int_equal(rig_times(rig, seq), seq == 1 ? 4 : seq % 10 == 1 ? 0 : 1);
+    rig_check_order(rig);
+    assert_int_equal(
+        rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'waiting' AND key = 'poison'"), 5);
+    assert_int_equal(rig_number(rig, "SELECT attempts FROM failed_deliveries WHERE state = 'dead' AND seq = 1"), 4);
+    assert_int_equal(rig_number(rig, "SELECT last_status FROM failed_deliveries WHERE seq = 1"), 500);
+    rig_free(rig);
+}
+
+static void skipping_the_dead_lets_their_key_go_on(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(poison, NULL);
+
+    rig->settings.webhook.skip_dead = true;
+    rig->settings.webhook.max_attempts = 2;
+    poison_among_others(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    for (int64_t seq = 1; seq <= 60; seq++)
+        assert_int_equal(rig_times(rig, seq), seq % 10 == 1 ? 2 : 1);
+    rig_check_order(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'dead'"), 6);
+    rig_free(rig);
+}
+
+struct refusal {
+    int status;
+    char extra[128];
+};
+
+static void refuse(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    const struct refusal *refusal = arg;
+    if (strcmp(r->key, "refused") == 0) {
+        answer->status = refusal->status;
+        strcpy(answer->extra, refusal->extra);
+    }
+}
+
+static void redirects_and_refusals_are_dead_at_once_and_never_followed(void **state)
+{
+    (void)state;
+    static const int statuses[] = {301, 302, 303, 307, 308, 400, 401, 404, 409, 413, 422};
+    struct server inside;
+    assert_true(server_start(&inside, 0, NULL, NULL));
+
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        struct refusal refusal = {.status = statuses[i]};
+        struct rig *rig = rig_new(refuse, &refusal);
+        snprintf(refusal.extra, sizeof refusal.extra, "Location: http://127.0.0.1:%d/inside\r\n", inside.port);
+        rig_emit(rig, "refused", "{}");
+        rig_emit(rig, "a", "{}");
+        rig_start(rig);
+        rig_deliver(rig);
+        assert_int_equal(server_count(&rig->server), 2);
+        assert_int_equal(rig_number(rig, "SELECT last_status FROM failed_deliveries WHERE state = 'dead' AND seq = 1"),
+                         statuses[i]);
+        rig_free(rig);
+    }
+    assert_int_equal(server_count(&inside), 0);
+    server_stop(&inside);
+    server_free(&inside);
+}
+
+static void misbehave_once(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    if (strcmp(r->key, "victim") == 0 && r->attempt == 1)
+        answer->way = *(const enum server_way *)arg;
+}
+
+static void a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        enum server_way way;
+        int times;
+    } cases[] = {{"closes without an answer", ANSWER_CLOSE, 2}, {"never answers", ANSWER_HANG, 2},
+                 {"answers byte by byte", ANSWER_TRICKLE, 2},   {"sends headers without end", ANSWER_HEADERS, 2},
+                 {"cuts its answer short", ANSWER_CUT, 2},      {"sends what isn't HTTP", ANSWER_GARBAGE, 2},
+                 {"sends 100 MB after its 200", ANSWER_HUGE, 1}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum server_way way = cases[i].way;
+        struct rig *rig = rig_new(misbehave_once, &way);
+        rig->settings.webhook.timeout_us = 300000;
+        rig_emit(rig, "victim", "{}");
+        for (int k = 0; k < 10; k++)
+            rig_emit(rig, "a", "{}");
+        int64_t begun = clock_monotonic_us();
+        rig_start(rig);
+        rig_deliver(rig);
+        if (rig_times(rig, 1) != cases[i].times)
+            fail_msg("%s: came %d times", cases[i].label, rig_times(rig, 1));
+        assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+        assert_true(clock_monotonic_us() - begun < 5000000);
+        rig_free(rig);
+    }
+}
+
+static void fail_the_first(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    if (r->arrival <= *(const int *)arg)
+        answer->status = 500;
+}
+
+static void an_outage_burns_nothing(void **state)
+{
+    (void)state;
+    int failures = 12;
+    struct rig *rig = rig_new(fail_the_first, &failures);
+    char key[16];
+
+    rig->settings.webhook.max_attempts = 3;
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "k%d", i % 25);
+        rig_emit(rig, key, "{}");
+    }
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    assert_int_equal(server_count(&rig->server), 100 + failures);
+    rig_check_order(rig);
+    rig_free(rig);
+}
+
+static bool two_failed(struct rig *rig)
+{
+    return server_count(&rig->server) >= 3;
+}
+
+static void while_it_is_down_nothing_is_read_and_once_gives_up(void **state)
+{
+    (void)state;
+    int failures = 1 << 30;
+    struct rig *rig = rig_new(fail_the_first, &failures);
+
+    rig->settings.webhook.concurrency = 1;
+    for (int i = 0; i < 20; i++)
+        rig_emit(rig, NULL, "{}");
+    rig->context.once = true;
+    rig_start(rig);
+    rig_until(rig, two_failed, "three failures");
+    while (rig->last == SINK_OK)
+        rig_turn(rig);
+    assert_int_equal(rig->last, SINK_LATER);
+    assert_int_equal(sink_webhook.room(rig->sink), 0);
+    assert_int_equal(sink_webhook.finish(rig->sink), SINK_OK);
+    assert_int_equal(sink_webhook.retrying(rig->sink), 20);
+    assert_int_equal(server_count(&rig->server), 3);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 2); /* before it was known */
+    rig_free(rig);
+}
+
+static void too_many(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (r->arrival == 1) {
+        answer->status = 429;
+        strcpy(answer->extra, "Retry-After: 1\r\n");
+    }
+}
+
+static void retry_after_holds_the_whole_endpoint(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(too_many, NULL);
+
+    rig->settings.webhook.concurrency = 1;
+    for (int i = 0; i < 5; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(server_count(&rig->server), 6);
+    assert_true(rig->server.requests[1].at_us - rig->server.requests[0].at_us >= 990000);
+    rig_free(rig);
+}
+
+static void gone(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (r->arrival == 3)
+        answer->status = 410;
+}
+
+static bool broken(struct rig *rig)
+{
+    return rig->last == SINK_BROKEN;
+}
+
+static void gone_stops_the_endpoint_and_keeps_what_is_owed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(gone, NULL);
+
+    rig->settings.webhook.concurrency = 1;
+    for (int i = 0; i < 10; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    rig_until(rig, broken, "the sink says that it is broken");
+    assert_true(rig->disabled);
+    assert_int_equal(server_count(&rig->server), 3);
+    assert_int_equal(rig->cursor.acked_seq, 2);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    assert_null(strstr(rig->reason, "canary"));
+    rig_free(rig);
+}
+
+/* ---- Ends --------------------------------------------------------------------------------------------------------------- */
+
+static bool poison_failed_twice(struct rig *rig)
+{
+    return rig_number(rig, "SELECT attempts FROM failed_deliveries WHERE seq = 1") >= 2;
+}
+
+static void a_kill_forgets_neither_attempts_nor_order(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(poison, NULL);
+
+    poison_among_others(rig);
+    rig_start(rig);
+    rig_until(rig, poison_failed_twice, "two attempts");
+    rig_kill(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_in_range(rig_times(rig, 1), 4, 5); /* one may have been in flight at the kill */
+    assert_int_equal(rig_number(rig, "SELECT attempts FROM failed_deliveries WHERE seq = 1"), 4);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'waiting'"), 5);
+    rig_check_order(rig);
+    rig_free(rig);
+}
+
+static void hang_on_the_first(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (strcmp(r->key, "slow") == 0 && r->attempt == 1)
+        answer->way = ANSWER_HANG;
+}
+
+static bool all_arrived(struct rig *rig)
+{
+    return server_count(&rig->server) == 30 && rig_number(rig, "SELECT position LIKE '%2-30%' FROM consumer_offsets");
+}
+
+static void a_kill_repeats_only_what_was_in_flight(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(hang_on_the_first, NULL);
+
+    rig_emit(rig, "slow", "{}");
+    for (int i = 0; i < 29; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    rig_until(rig, all_arrived, "all but the first settled");
+    assert_int_equal(rig->cursor.acked_seq, 0);
+    rig_kill(rig);
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(rig_times(rig, 1), 2);
+    assert_int_equal(server_count(&rig->server), 31);
+    rig_free(rig);
+}
+
+static void finishing_waits_for_what_is_in_flight_and_begins_nothing(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(dawdle, NULL);
+
+    rig->settings.webhook.concurrency = 2;
+    for (int i = 0; i < 50; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    rig_until(rig, one_under_way, "a request");
+    int64_t deadline = clock_monotonic_us() + 10000000;
+    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline)
+        rig_turn(rig);
+    assert_int_equal(sink_webhook.finish(rig->sink), SINK_OK);
+    rig_settle(rig);
+    assert_in_range(server_count(&rig->server), 1, 6);
+    assert_int_equal(rig->cursor.acked_seq, server_count(&rig->server)); /* all that was sent is recorded */
+    rig_free(rig);
+}
+
+static void once_delivers_what_was_put_before_it_ends(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.concurrency = 1;
+    rig->context.once = true;
+    for (int i = 0; i < 50; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    rig_read(rig);
+    int64_t deadline = clock_monotonic_us() + 10000000;
+    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline)
+        rig_turn(rig);
+    rig_settle(rig);
+    assert_int_equal(rig->cursor.acked_seq, 50);
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_request_has_its_headers_and_no_others),
+        cmocka_unit_test(a_large_body_waits_for_no_100_continue),
+        cmocka_unit_test(the_bytes_sent_are_the_bytes_signed_with_each_secret),
+        cmocka_unit_test(the_environments_proxies_are_ignored),
+        cmocka_unit_test(payload_format_is_the_payload_alone),
+        cmocka_unit_test(binary_cloudevents_say_it_in_headers),
+        cmocka_unit_test(native_format_is_the_event),
+        cmocka_unit_test(what_cannot_be_encoded_is_dead_without_a_request),
+        cmocka_unit_test(many_in_flight_never_two_of_a_key),
+        cmocka_unit_test(memory_is_bounded_while_the_receiver_hangs),
+        cmocka_unit_test(memory_is_bounded_in_bytes_too),
+        cmocka_unit_test(a_transient_failure_is_tried_again_under_the_same_id),
+        cmocka_unit_test(a_poison_key_holds_up_only_itself),
+        cmocka_unit_test(skipping_the_dead_lets_their_key_go_on),
+        cmocka_unit_test(redirects_and_refusals_are_dead_at_once_and_never_followed),
+        cmocka_unit_test(a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody),
+        cmocka_unit_test(an_outage_burns_nothing),
+        cmocka_unit_test(while_it_is_down_nothing_is_read_and_once_gives_up),
+        cmocka_unit_test(retry_after_holds_the_whole_endpoint),
+        cmocka_unit_test(gone_stops_the_endpoint_and_keeps_what_is_owed),
+        cmocka_unit_test(a_kill_forgets_neither_attempts_nor_order),
+        cmocka_unit_test(a_kill_repeats_only_what_was_in_flight),
+        cmocka_unit_test(finishing_waits_for_what_is_in_flight_and_begins_nothing),
+        cmocka_unit_test(once_delivers_what_was_put_before_it_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
