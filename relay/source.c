@@ -301,6 +301,12 @@ static enum source_result check_standing(struct source *s, struct batch *b)
     return result;
 }
 
+enum source_result source_look(struct source *s, int64_t after)
+{
+    struct batch b = {.after = after};
+    return check_standing(s, &b);
+}
+
 static int read_data_version(struct source *s, int64_t *version)
 {
     int rc = sqlite3_step(s->data_version);

@@ -49,6 +49,9 @@ void source_expect(struct source *, const char *source_id, int64_t lease_token, 
  * delivered. */
 enum source_result source_read(struct source *, int64_t *after, int limit, source_take *take, void *arg, bool *full);
 
+/* Whether reading after `after` would be allowed, without reading: OK, PAUSED, STALE, REWOUND, LATER or BROKEN. */
+enum source_result source_look(struct source *, int64_t after);
+
 const char *source_message(const struct source *);
 
 #endif

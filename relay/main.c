@@ -1,0 +1,33 @@
+/* main.c — outbox-relay: settings in, exit code out. relay.c does the rest. */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "exit_codes.h"
+#include "log.h"
+#include "relay.h"
+#include "settings.h"
+
+int main(int argc, char **argv)
+{
+    struct relay_settings settings = {0};
+    char message[1024] = "";
+    int code = EXIT_DONE;
+
+    umask(027); /* what the relay writes holds the application's data */
+    switch (settings_load(&settings, argc, argv, message, sizeof message)) {
+    case SETTINGS_OK:
+        log_setup(settings.log_level, settings.log_format);
+        if (settings.check_config)
+            settings_print(&settings);
+        else
+            code = relay_run(&settings, argc, argv);
+        break;
+    case SETTINGS_BAD:
+        fprintf(stderr, "outbox-relay: %s\n", message);
+        code = EXIT_USAGE;
+        break;
+    case SETTINGS_EXIT: break;
+    }
+    settings_free(&settings);
+    return code;
+}

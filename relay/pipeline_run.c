@@ -1,0 +1,280 @@
+/* pipeline_run.c — an event's way through one sink: room, read, put, push, settle, wait.
+ *
+ * Every path from here either delivers what was put, or leaves for a stage that opens the sink again at a cursor before
+ * it: nothing is ever both passed over and undelivered. No read transaction is open while anything waits.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "database.h"
+#include "log.h"
+#include "pipeline_run.h"
+#include "settlement.h"
+
+enum {
+    BATCH_MIN = 64,
+    READ_BATCH_DEFAULT = 1000,
+    READ_RETRY_MS = 1000,
+    BACKLOG_MAX = 10000, /* changes that the ledger could not write yet */
+    BACKLOG_LOOK_US = 100000,
+    FLUSH_MS = 10000,        /* at the end, for a writer that holds the lock */
+    ONCE_STALL_US = 10000000 /* --once: beyond the sink's own time-out, nothing moves any more */
+};
+
+/* One call of source_read. */
+struct taking {
+    struct pipeline *pipeline;
+    enum sink_result result;
+};
+
+void pipeline_run_begin(struct pipeline *p, int64_t read_seq)
+{
+    p->read_seq = p->reached_seq = read_seq;
+    p->batch = BATCH_MIN;
+    p->look = true;
+    p->progress_at_us = clock_monotonic_us();
+    bool registered = p->consumer != NULL;
+    source_expect(p->source, p->schema.source, p->lease_token, registered ? p->cursor.acked_seq : INT64_MAX);
+}
+
+/* ---- Read and put ------------------------------------------------------------------------------------------------- */
+
+/* In the read transaction: encodes, nothing else. */
+static bool take(void *arg, const struct source_row *row, bool wanted)
+{
+    struct taking *t = arg;
+    struct pipeline *p = t->pipeline;
+    if (!wanted)
+        p->options.ops->skip(p->sink, row->event.seq);
+    else
+        t->result = p->options.ops->put(p->sink, row);
+    return t->result == SINK_OK;
+}
+
+static bool may_read(struct pipeline *p)
+{
+    bool read_all = p->options.once && p->read_seq >= p->options.once_seq;
+    return p->look && !read_all && p->options.ops->room(p->sink) > 0 &&
+           (!p->consumer || ledger_backlog(p->consumer) < BACKLOG_MAX);
+}
+
+static void adapt_batch(struct pipeline *p, bool full)
+{
+    int most = p->options.settings->read_batch > 0 ? p->options.settings->read_batch : READ_BATCH_DEFAULT;
+    p->batch = !full ? BATCH_MIN : p->batch < most / 2 ? p->batch * 2 : most;
+    if (p->batch > most)
+        p->batch = most;
+}
+
+static enum stage stop_for_good(struct pipeline *p, const char *reason)
+{
+    log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", reason);
+    return STAGE_BROKEN;
+}
+
+/* The database could not be read. Rows put before that are not known to be durable: the sink has to forget them, which
+ * a new claim sees to. */
+static enum stage read_later(struct pipeline *p)
+{
+    if (!p->trouble_said)
+        log_write(LOG_LEVEL_WARN, p->options.settings->consumer, "%s; trying again", source_message(p->source));
+    p->trouble_said = true;
+    if (p->options.once)
+        return STAGE_TEMPORARY;
+    return pipeline_pause(p, READ_RETRY_MS) ? STAGE_DONE : STAGE_CLAIM;
+}
+
+static enum stage read_batch(struct pipeline *p)
+{
+    struct taking t = {p, SINK_OK};
+    int room = p->options.ops->room(p->sink);
+    int64_t before = p->read_seq;
+    bool full = false;
+    enum source_result result = source_read(p->source, &p->read_seq, room < p->batch ? room : p->batch, take, &t,
+                                            &full);
+    if (t.result != SINK_OK)
+        return STAGE_OPEN;
+    switch (result) {
+    case SOURCE_OK: break;
+    case SOURCE_PAUSED: return STAGE_PAUSE;
+    case SOURCE_STALE:
+        log_write(LOG_LEVEL_INFO, p->options.settings->consumer, "%s: beginning again", source_message(p->source));
+        return STAGE_CLAIM;
+    case SOURCE_LATER: return read_later(p);
+    case SOURCE_GAP:
+    case SOURCE_REWOUND:
+    case SOURCE_BROKEN: return stop_for_good(p, source_message(p->source));
+    }
+    p->trouble_said = false;
+    p->look = full;
+    adapt_batch(p, full);
+    if (p->read_seq != before) {
+        p->progress_at_us = clock_monotonic_us();
+        wake_found(p->wake);
+    }
+    return STAGE_DELIVER;
+}
+
+/* ---- Deliver and settle ------------------------------------------------------------------------------------------- */
+
+static bool remember(struct cursor *cursor, const struct settlement *s)
+{
+    char *position = s->position ? strdup(s->position) : NULL;
+    if (s->position && !position)
+        return false;
+    free(cursor->position);
+    cursor->position = position;
+    if (s->acked_seq > cursor->acked_seq)
+        cursor->acked_seq = s->acked_seq;
+    return true;
+}
+
+static enum stage settle(struct pipeline *p)
+{
+    struct settlement s = {0};
+    if (!p->options.ops->settle(p->sink, &s))
+        return STAGE_DELIVER;
+    p->reached_seq = s.acked_seq;
+    p->progress_at_us = clock_monotonic_us();
+    if (!p->consumer) {
+        settlement_free_changes(s.changes, s.change_count);
+        return STAGE_DELIVER;
+    }
+    bool remembered = remember(&p->cursor, &s);
+    /* Crash here: it is delivered and not recorded. A file says so by itself; a receiver knows the id. */
+    return ledger_post(p->consumer, &s) && remembered ? STAGE_DELIVER : STAGE_CLAIM;
+}
+
+static enum stage after_sink(struct pipeline *p, enum sink_result result)
+{
+    switch (result) {
+    case SINK_OK: return STAGE_DELIVER;
+    case SINK_LATER: return STAGE_OPEN;
+    case SINK_BROKEN: return stop_for_good(p, p->reason);
+    }
+    return STAGE_BROKEN; /* unreachable */
+}
+
+static enum stage push(struct pipeline *p)
+{
+    enum sink_result result = p->options.ops->push(p->sink);
+    enum stage settled = settle(p); /* what was reached before the fault counts */
+    enum stage next = after_sink(p, result);
+    return next != STAGE_DELIVER ? next : settled;
+}
+
+/* ---- Wait --------------------------------------------------------------------------------------------------------- */
+
+static void wait_until(struct pipeline *p, int64_t deadline_us)
+{
+    int timeout_ms = clock_poll_ms(deadline_us, clock_monotonic_us());
+    int fd = wake_fd(p->wake);
+    struct pollfd wake = {.fd = fd, .events = POLLIN};
+    if (p->options.ops->wait)
+        p->options.ops->wait(p->sink, fd, timeout_ms);
+    else
+        poll(&wake, 1, timeout_ms);
+}
+
+static enum stage wait_for_more(struct pipeline *p)
+{
+    int64_t now_us = clock_monotonic_us(), deadline_us = p->options.ops->due(p->sink);
+    if (may_read(p))
+        return STAGE_DELIVER;
+    if (p->consumer && ledger_backlog(p->consumer) >= BACKLOG_MAX && now_us + BACKLOG_LOOK_US < deadline_us)
+        deadline_us = now_us + BACKLOG_LOOK_US;
+    if (p->options.once && now_us + ONCE_STALL_US < deadline_us)
+        deadline_us = now_us + ONCE_STALL_US;
+    wait_until(p, deadline_us);
+    int fired = wake_drain(p->wake);
+    p->look = p->look || fired;
+    if ((fired & WAKE_MOVED) && database_moved(p->db))
+        return stop_for_good(p, "the database file was moved, removed or replaced; start the relay again");
+    return STAGE_DELIVER;
+}
+
+/* ---- The round ---------------------------------------------------------------------------------------------------- */
+
+/* What others want of this pipeline. */
+static enum stage look_around(struct pipeline *p)
+{
+    if (p->stop)
+        return STAGE_FINISH;
+    if (atomic_exchange(&p->reopen, false) && p->options.ops->reopen)
+        p->options.ops->reopen(p->sink);
+    if (!p->consumer)
+        return STAGE_DELIVER;
+    switch (ledger_standing(p->consumer)) {
+    case LEDGER_HELD: return STAGE_DELIVER;
+    case LEDGER_STALE: return STAGE_CLAIM;
+    case LEDGER_ENDED: return stop_for_good(p, "its acknowledgements can no longer be recorded");
+    }
+    return STAGE_BROKEN; /* unreachable */
+}
+
+/* --once is over when everything is with the sink, which finish() then sees through; or when nothing moves any more. */
+static enum stage look_at_once(struct pipeline *p)
+{
+    if (!p->options.once)
+        return STAGE_DELIVER;
+    int64_t patience_us = ONCE_STALL_US;
+    if (p->options.settings->kind == SINK_WEBHOOK)
+        patience_us += p->options.settings->webhook.timeout_us;
+    bool stalled = clock_monotonic_us() - p->progress_at_us > patience_us;
+    return p->read_seq >= p->options.once_seq || stalled ? STAGE_FINISH : STAGE_DELIVER;
+}
+
+enum stage pipeline_run(struct pipeline *p)
+{
+    enum stage next = STAGE_DELIVER;
+    while (next == STAGE_DELIVER) {
+        next = look_around(p);
+        if (next == STAGE_DELIVER && may_read(p))
+            next = read_batch(p);
+        if (next == STAGE_DELIVER)
+            next = push(p);
+        if (next == STAGE_DELIVER)
+            next = look_at_once(p);
+        if (next == STAGE_DELIVER)
+            next = wait_for_more(p);
+    }
+    return next;
+}
+
+bool pipeline_pause(struct pipeline *p, int timeout_ms)
+{
+    if (!p->stop)
+        wake_wait(p->wake, timeout_ms);
+    return p->stop;
+}
+
+enum sink_result pipeline_finish(struct pipeline *p)
+{
+    const struct sink_ops *ops = p->options.ops;
+    enum sink_result result;
+    while ((result = ops->finish(p->sink)) == SINK_LATER) {
+        enum stage next = push(p);
+        if (next != STAGE_DELIVER)
+            return next == STAGE_BROKEN ? SINK_BROKEN : SINK_LATER;
+        wait_until(p, ops->due(p->sink));
+        wake_drain(p->wake);
+    }
+    if (settle(p) != STAGE_DELIVER)
+        return SINK_LATER;
+    if (result == SINK_BROKEN) {
+        log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", p->reason);
+        return SINK_BROKEN;
+    }
+    switch (p->consumer ? ledger_flush(p->consumer, FLUSH_MS) : LEDGER_OK) {
+    case LEDGER_OK: return SINK_OK;
+    case LEDGER_LATER:
+        log_write(LOG_LEVEL_WARN, p->options.settings->consumer,
+                  "the last acknowledgements could not be recorded: what they cover is delivered again");
+        return SINK_LATER;
+    case LEDGER_BROKEN:
+    case LEDGER_INTERRUPTED: break;
+    }
+    return SINK_LATER;
+}

@@ -1,0 +1,68 @@
+/* pipeline_run.h — what pipeline.c (a pipeline's life) and pipeline_run.c (delivering) share. Nobody else includes it. */
+#ifndef RELAY_PIPELINE_RUN_H
+#define RELAY_PIPELINE_RUN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lock.h"
+#include "pipeline.h"
+#include "schema.h"
+#include "source.h"
+#include "wake.h"
+
+enum stage {
+    STAGE_DATABASE, /* open the reading connection */
+    STAGE_LOCK,     /* wait for the consumer's lock */
+    STAGE_CLAIM,    /* raise the lease token, learn the cursor */
+    STAGE_CHECK,    /* wait while an operator has the consumer paused */
+    STAGE_OPEN,     /* open the sink, or recover it */
+    STAGE_DELIVER,
+    STAGE_PAUSE,  /* finish what is in flight, close the sink, then CHECK */
+    STAGE_FINISH, /* finish what is in flight, then end */
+    STAGE_DONE,
+    STAGE_TEMPORARY,
+    STAGE_BROKEN
+};
+
+struct pipeline {
+    struct pipeline_options options;
+    pthread_t thread;
+    struct wake *wake;
+    struct ledger_consumer *consumer; /* NULL: not registered, keeps no cursor */
+    atomic_bool stop, reopen;
+    atomic_int state; /* enum pipeline_state */
+
+    /* The thread's own. */
+    sqlite3 *db;
+    struct schema_info schema;
+    char *former_sources;
+    struct lock lock;
+    struct source *source;
+    struct sink *sink;
+    struct sink_context context;
+    char reason[SINK_REASON_SIZE];
+
+    struct cursor cursor;   /* the newest that was settled or claimed */
+    int64_t lease_token;    /* 0: not registered */
+    int64_t read_seq;       /* the last one handed to the sink */
+    int64_t reached_seq;    /* the last one it has settled */
+    int batch;              /* rows to ask for: few when quiet, more under a backlog */
+    bool look;              /* there may be something to read */
+    bool trouble_said;      /* reading fails, and that was said */
+    int64_t progress_at_us; /* --once: when something last moved */
+};
+
+/* Opens a pipeline's round of delivery at the cursor that the sink answered. */
+void pipeline_run_begin(struct pipeline *, int64_t read_seq);
+
+/* Delivers until something else is to be done. */
+enum stage pipeline_run(struct pipeline *);
+
+/* Has the sink finish what is in flight, settles it and waits for the ledger. OK, or why it could not. */
+enum sink_result pipeline_finish(struct pipeline *);
+
+/* Waits for at most timeout_ms, or until the wake fires. True: told to stop. */
+bool pipeline_pause(struct pipeline *, int timeout_ms);
+
+#endif
