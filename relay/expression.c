@@ -13,6 +13,12 @@ static const char sql_check_tail[] = "\n)";
 /* Some seconds at the most, on one event: a recursive query without an end stops there. */
 enum { STEPS_PER_CALLBACK = 10000, CALLBACKS_PER_EVENT = 5000 };
 
+/* The ones that our own statements on this connection need. */
+static bool is_harmless_pragma(const char *name, const char *value)
+{
+    return name && ((!strcmp(name, "data_version") && !value) || !strcmp(name, "table_info"));
+}
+
 static int authorize(void *unused, int action, const char *first, const char *second, const char *database,
                      const char *trigger)
 {
@@ -24,7 +30,7 @@ static int authorize(void *unused, int action, const char *first, const char *se
     case SQLITE_READ:
     case SQLITE_RECURSIVE:
     case SQLITE_TRANSACTION: return SQLITE_OK;
-    case SQLITE_PRAGMA: return first && !strcmp(first, "data_version") && !second ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_PRAGMA: return is_harmless_pragma(first, second) ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_FUNCTION:
         for (size_t i = 0; i < sizeof refused_functions / sizeof *refused_functions; i++)
             if (second && sqlite3_stricmp(second, refused_functions[i]) == 0)
