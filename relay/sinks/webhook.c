@@ -126,13 +126,16 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
 
 /* ---- Taking events --------------------------------------------------------------------------------------------------- */
 
-/* While the endpoint is down nothing is read, but for one event to probe it with where none is at hand. */
+/* While the endpoint is down nothing is read, but for one event to probe it with where none is at hand. Once the ledger
+ * knows of a 410 there is room for a look, at which the pipeline finds the consumer disabled and waits for an operator. */
 static int webhook_room(const struct sink *s)
 {
     size_t fresh = window_fresh(s->window);
     int64_t now_us = clock_monotonic_us();
 
-    if (s->gone || s->finishing || fresh >= FRESH_MAX || s->bytes >= FRESH_BYTES_MAX)
+    if (s->gone)
+        return s->gone_told && fresh < FRESH_MAX;
+    if (s->finishing || fresh >= FRESH_MAX || s->bytes >= FRESH_BYTES_MAX)
         return 0;
     if (breaker_is_down(&s->breaker))
         return breaker_allows(&s->breaker, (int)window_in_flight(s->window), now_us) &&
@@ -189,12 +192,7 @@ static enum sink_result webhook_push(struct sink *s)
         snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);
         return SINK_LATER;
     }
-    if (!s->gone || !s->gone_told || window_in_flight(s->window))
-        return SINK_OK;
-    snprintf(s->context->reason, SINK_REASON_SIZE,
-             "%s answered 410 Gone: disabled until `outboxctl consumers resume %s`", s->settings->url_shown,
-             s->context->settings->consumer);
-    return SINK_BROKEN;
+    return SINK_OK;
 }
 
 static void webhook_wait(struct sink *s, int wake_fd, int timeout_ms)
@@ -210,7 +208,7 @@ static int64_t webhook_due(const struct sink *s)
     int64_t now_us = clock_monotonic_us(), held_us = breaker_due_us(&s->breaker, now_us);
 
     if (s->gone)
-        return now_us;
+        return INT64_MAX;
     if (held_us != INT64_MAX)
         return held_us;
     return webhook_may_begin(s, now_us) ? window_due_us(s->window) : INT64_MAX;

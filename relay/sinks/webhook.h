@@ -33,7 +33,7 @@ struct sink {
     int64_t down_since_us, down_total_us; /* ages stand still while the endpoint is down */
 
     bool finishing;
-    bool gone, gone_told; /* 410; and the ledger has been told */
+    bool gone, gone_told; /* 410: nothing more is sent; and the ledger has been told */
 };
 
 /* The envelope of one event, counted in s->bytes; window items are these. NULL: out of memory. */

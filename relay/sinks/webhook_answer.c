@@ -137,6 +137,9 @@ static void handle_answer(struct sink *s, struct window_event *e, const struct h
     case OUTCOME_GONE:
         breaker_abandoned(&s->breaker);
         window_return(s->window, e); /* still owed, should an operator resume */
+        if (!s->gone)
+            log_write(LOG_LEVEL_ERROR, s->context->settings->name, "%s answered 410 Gone: nothing more is sent",
+                      s->settings->url_shown);
         s->gone = true;
         return;
     }

@@ -541,9 +541,9 @@ static void gone(void *arg, const struct server_request *r, struct server_answer
         answer->status = 410;
 }
 
-static bool broken(struct rig *rig)
+static bool disabled(struct rig *rig)
 {
-    return rig->last == SINK_BROKEN;
+    return rig->disabled;
 }
 
 static void gone_stops_the_endpoint_and_keeps_what_is_owed(void **state)
@@ -555,12 +555,13 @@ static void gone_stops_the_endpoint_and_keeps_what_is_owed(void **state)
     for (int i = 0; i < 10; i++)
         rig_emit(rig, NULL, "{}");
     rig_start(rig);
-    rig_until(rig, broken, "the sink says that it is broken");
-    assert_true(rig->disabled);
+    rig_until(rig, disabled, "the settlement says that it is disabled");
+    assert_true(sink_webhook.room(rig->sink) > 0); /* so that the pipeline looks, and finds it so */
+    for (int i = 0; i < 20; i++)
+        rig_turn(rig);
     assert_int_equal(server_count(&rig->server), 3);
     assert_int_equal(rig->cursor.acked_seq, 2);
     assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
-    assert_null(strstr(rig->reason, "canary"));
     rig_free(rig);
 }
 
