@@ -44,12 +44,15 @@ enum power_loss { LOST_BYTES, LOST_TO_ZEROS, LOST_FIRST_PAGE };
 struct disk {
     enum disk_mode mode;
     int at, error;
+    int times;     /* DISK_FAILS: so many calls in a row; 0: one */
     int killed_at; /* besides: the process is gone at this call; 0: it isn't */
     enum power_loss loss;
     int calls, syncs, truncates; /* so far */
     bool gone;                   /* the process is dead */
     int64_t clock_us;
 
+    bool never_synced;                                           /* by the operator's wish */
+    int64_t written_bytes;                                       /* so far */
     int64_t synced_bytes;                                        /* of the active file */
     char unsynced_from[NAME_MAX + 1], unsynced_to[NAME_MAX + 1]; /* a rename that no directory sync has followed */
     char unsynced_new[NAME_MAX + 1];                             /* likewise a new file */
@@ -70,7 +73,8 @@ static inline bool disk_strikes(struct disk *disk)
         errno = EIO;
         return true;
     }
-    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->calls != disk->at)
+    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->calls < disk->at ||
+        disk->calls > disk->at + (disk->mode == DISK_FAILS && disk->times ? disk->times - 1 : 0))
         return false;
     disk->gone = disk->mode == DISK_KILLED || disk->mode == DISK_NO_POWER;
     errno = disk->error ? disk->error : EIO;
@@ -121,6 +125,7 @@ static inline ssize_t disk_write_at(void *arg, int fd, const void *bytes, size_t
     }
     if (disk->mode == DISK_SHORT && disk->calls == disk->at && size > 1)
         size = 1;
+    disk->written_bytes += (int64_t)size;
     return pwrite(fd, bytes, size, offset);
 }
 
@@ -165,9 +170,13 @@ static inline int disk_sync_dir(void *arg, int dir_fd)
 static inline int disk_rename_at(void *arg, int dir_fd, const char *from, const char *to)
 {
     struct disk *disk = arg;
+    struct stat status;
 
     if (disk_strikes(disk))
         return -1;
+    assert_int_equal(fstatat(dir_fd, from, &status, 0), 0);
+    if (!disk->never_synced) /* what gets a segment's name is durable as a whole */
+        assert_int_equal(status.st_size, disk->synced_bytes);
     snprintf(disk->unsynced_from, sizeof disk->unsynced_from, "%s", from);
     snprintf(disk->unsynced_to, sizeof disk->unsynced_to, "%s", to);
     return file_ops_system.rename_at(NULL, dir_fd, from, to);
@@ -210,6 +219,7 @@ struct stream {
 
     int64_t acked_seq;  /* the ledger */
     char position[128]; /* "": NULL */
+    bool reclaimed;     /* change_log loses what is acknowledged before each open() */
     bool forgetful;     /* it hears nothing, as if each of its commits came after the crash */
     int64_t keep_each;  /* a filter: only seqs that it divides; 1: all */
     int64_t read_seq;   /* the pipeline's */
@@ -311,6 +321,11 @@ static inline enum sink_result stream_open(struct stream *s)
     struct cursor cursor = {.acked_seq = s->acked_seq, .position = s->position[0] ? strdup(s->position) : NULL};
 
     s->reason[0] = '\0';
+    if (s->reclaimed) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "DELETE FROM change_log WHERE seq <= %" PRId64, s->acked_seq);
+        stream_sql(s, sql);
+    }
     if (!s->sink)
         s->sink = jsonl_create(&s->context, &s->disk.ops);
     enum sink_result result = sink_jsonl.open(s->sink, &cursor);
@@ -390,28 +405,52 @@ static inline void stream_deliver(struct stream *s)
         fail_msg("not delivered: %s", s->reason);
 }
 
-/* A dead process leaves its files; without power, less than that. Then a new disk, that works. */
+/* What was not synced is lost. */
+static inline void stream_unplug(struct stream *s)
+{
+    struct disk *disk = &s->disk;
+    bool named = !disk->unsynced_new[0] && !disk->unsynced_from[0];
+    int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY);
+
+    disk->gone = true;
+    if (disk->unsynced_new[0])
+        unlinkat(dir_fd, disk->unsynced_new, 0);
+    if (disk->unsynced_from[0])
+        assert_int_equal(renameat(dir_fd, disk->unsynced_to, dir_fd, disk->unsynced_from), 0);
+    int fd = openat(dir_fd, "events.jsonl", O_RDWR);
+    if (fd >= 0 && named)
+        disk_lose(disk, fd);
+    if (fd >= 0)
+        close(fd);
+    close(dir_fd);
+}
+
+/* The process is dead; the next one has a disk that works, and that still owes what it owed. */
 static inline void stream_bury(struct stream *s)
 {
     struct disk *disk = &s->disk;
+    struct stat status;
 
     if (disk->mode == DISK_NO_POWER && disk->gone) {
-        int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY);
-        if (disk->unsynced_new[0])
-            unlinkat(dir_fd, disk->unsynced_new, 0);
-        if (disk->unsynced_from[0])
-            assert_int_equal(renameat(dir_fd, disk->unsynced_to, dir_fd, disk->unsynced_from), 0);
-        int fd = openat(dir_fd, "events.jsonl", O_RDWR);
-        if (fd >= 0 && !disk->unsynced_new[0] && !disk->unsynced_from[0])
-            disk_lose(disk, fd);
-        if (fd >= 0)
-            close(fd);
-        close(dir_fd);
+        stream_unplug(s);
+        disk->unsynced_new[0] = disk->unsynced_from[0] = '\0';
+        disk->synced_bytes = stat(s->path, &status) == 0 ? status.st_size : 0;
     }
     stream_kill(s);
-    int64_t clock_us = disk->clock_us;
-    disk_init(disk);
-    disk->clock_us = clock_us + 1000000;
+    disk->mode = DISK_FINE;
+    disk->gone = false;
+    disk->killed_at = 0;
+    disk->clock_us += 1000000;
+}
+
+/* As if nothing had been: no files, no cursor. */
+static inline void stream_reset(struct stream *s)
+{
+    stream_kill(s);
+    stream_clean(s->dir);
+    disk_init(&s->disk);
+    s->acked_seq = 0;
+    s->position[0] = '\0';
 }
 
 /* ---- The checker: nothing of the sink's own code ------------------------------------------------------------------ */

@@ -107,7 +107,7 @@ static void without_sync_nothing_is_synced(void **state)
 {
     struct stream *s = *state;
 
-    s->settings.jsonl.sync_never = true;
+    s->settings.jsonl.sync_never = s->disk.never_synced = true;
     rotate_often(s);
     stream_events(s, 200);
     stream_deliver(s);
@@ -178,15 +178,12 @@ static int calls_of_a_run(struct stream *s)
     stream_deliver(s);
     stream_complete(s);
     int calls = s->disk.calls;
-    stream_kill(s);
-    stream_clean(s->dir);
-    disk_init(&s->disk);
-    s->acked_seq = 0;
-    s->position[0] = '\0';
+    stream_reset(s);
     return calls;
 }
 
-/* The process ends at its k-th call that changes the disk, for each k; the next one finds everything. */
+/* The process ends at its k-th call that changes the disk, for each k. The next one finds everything, though the
+ * janitor has taken what was acknowledged; and when the power goes after that one, it is all there still. */
 static void end_at_every_call(struct stream *s, enum disk_mode mode, enum power_loss loss, bool forgetful)
 {
     rotate_often(s);
@@ -194,21 +191,25 @@ static void end_at_every_call(struct stream *s, enum disk_mode mode, enum power_
     int calls = calls_of_a_run(s);
     assert_true(calls > 50);
     for (int k = 1; k <= calls; k++) {
+        stream_sql(s, "BEGIN");
         s->disk.mode = mode;
         s->disk.loss = loss;
         s->disk.at = k;
         s->forgetful = forgetful;
         stream_run(s);
         assert_true(s->disk.gone);
-        stream_bury(s);
         s->forgetful = false;
-        stream_deliver(s);
-        stream_complete(s);
-        stream_kill(s);
-        stream_clean(s->dir);
-        disk_init(&s->disk);
-        s->acked_seq = 0;
-        s->position[0] = '\0';
+        s->reclaimed = true;
+        for (int again = 0; again < 2; again++) {
+            stream_bury(s);
+            stream_deliver(s);
+            stream_complete(s);
+            s->disk.mode = DISK_NO_POWER;
+            s->disk.gone = true;
+        }
+        s->reclaimed = false;
+        stream_sql(s, "ROLLBACK");
+        stream_reset(s);
     }
 }
 
@@ -237,35 +238,44 @@ static void unplugged_at_any_call_with_zeros_before_good_lines(void **state)
     end_at_every_call(*state, DISK_NO_POWER, LOST_FIRST_PAGE, false);
 }
 
-static void fail_at_every_call(struct stream *s, int error, enum power_loss loss)
+static void fail_at_every_call(struct stream *s, int error, int times, enum power_loss loss)
 {
     rotate_often(s);
     stream_events(s, EVENTS);
     int calls = calls_of_a_run(s);
     for (int k = 1; k <= calls; k++) {
+        stream_sql(s, "BEGIN");
+        s->reclaimed = true;
         s->disk.mode = DISK_FAILS;
         s->disk.error = error;
+        s->disk.times = times;
         s->disk.loss = loss;
         s->disk.at = k;
         stream_deliver(s);
         stream_complete(s);
         assert_int_equal(s->disk.syncs_after_failure, 0);
-        stream_kill(s);
-        stream_clean(s->dir);
-        disk_init(&s->disk);
-        s->acked_seq = 0;
-        s->position[0] = '\0';
+        s->reclaimed = false;
+        stream_sql(s, "ROLLBACK");
+        stream_reset(s);
     }
 }
 
 static void an_io_error_at_any_call_is_lived_through(void **state)
 {
-    fail_at_every_call(*state, EIO, LOST_TO_ZEROS);
+    fail_at_every_call(*state, EIO, 1, LOST_TO_ZEROS);
+}
+
+static void io_errors_in_a_row_are_lived_through(void **state)
+{
+    for (int times = 2; times <= 4; times++) {
+        fail_at_every_call(*state, EIO, times, LOST_TO_ZEROS);
+        stream_sql(*state, "DELETE FROM change_log; DELETE FROM sqlite_sequence");
+    }
 }
 
 static void a_full_disk_at_any_call_is_lived_through(void **state)
 {
-    fail_at_every_call(*state, ENOSPC, LOST_FIRST_PAGE);
+    fail_at_every_call(*state, ENOSPC, 1, LOST_FIRST_PAGE);
 }
 
 static void a_short_write_is_written_to_its_end(void **state)
@@ -280,11 +290,7 @@ static void a_short_write_is_written_to_its_end(void **state)
         s->disk.at = k;
         stream_deliver(s);
         stream_complete(s);
-        stream_kill(s);
-        stream_clean(s->dir);
-        disk_init(&s->disk);
-        s->acked_seq = 0;
-        s->position[0] = '\0';
+        stream_reset(s);
     }
 }
 
@@ -350,11 +356,7 @@ static void killed_while_sealing_the_next_start_finds_the_damage(void **state)
         stream_bury(s);
         stream_deliver(s);
         stream_complete(s);
-        stream_kill(s);
-        stream_clean(s->dir);
-        disk_init(&s->disk);
-        s->acked_seq = 0;
-        s->position[0] = '\0';
+        stream_reset(s);
     }
 }
 
@@ -573,6 +575,7 @@ int main(void)
         stream_test(unplugged_at_any_call_with_zeros_at_the_end),
         stream_test(unplugged_at_any_call_with_zeros_before_good_lines),
         stream_test(an_io_error_at_any_call_is_lived_through),
+        stream_test(io_errors_in_a_row_are_lived_through),
         stream_test(a_full_disk_at_any_call_is_lived_through),
         stream_test(a_short_write_is_written_to_its_end),
         stream_test(a_failed_sync_seals_the_file),
