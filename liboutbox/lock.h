@@ -18,9 +18,10 @@ enum lock_result { LOCK_HELD, LOCK_TAKEN /* by another */, LOCK_ERROR /* errno s
  * into it. */
 enum lock_result lock_try(struct lock *, const char *path);
 
-/* A descriptor that becomes readable when the holder of path lets go or dies (inotify IN_CLOSE); -1 with errno where
- * that can't be had: then try every second. After it fires, the kernel drops the lock within a moment: try a few times
- * a millisecond apart. */
+/* A descriptor that becomes readable when the holder of path lets go or dies; -1 with errno where that can't be had:
+ * then try every second. Other waiters' tries don't fire it. So that no release falls in between: watch, try once
+ * more, wait. After it fires, the kernel drops the lock within a moment: try a few times a millisecond apart. Close
+ * it, and for the next wait make a new one. */
 int lock_watch(const char *path);
 
 /* Who holds it, as written by the holder, "pid 4711 on host" — "another process" where it can't be read. */
