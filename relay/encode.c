@@ -56,21 +56,17 @@ struct fault {
     size_t offset;
 };
 
-/* Absent where text is NULL. Where it isn't JSON, nothing is appended. */
+/* Absent where text is NULL. Where it isn't JSON there is a fault, and the event goes back to where its data began. */
 static void put_json(struct buffer *b, const char *prefix, const char *part, const void *text, size_t size,
                      struct fault *fault)
 {
-    size_t before = b->size;
     struct json_error error;
 
-    if (!text)
+    if (!text || fault->reason)
         return;
     buffer_append_text(b, prefix);
-    if (!json_splice(b, text, size, &error)) {
-        b->size = before;
-        if (!fault->reason)
-            *fault = (struct fault){error.reason, part, error.offset};
-    }
+    if (!json_splice(b, text, size, &error))
+        *fault = (struct fault){error.reason, part, error.offset};
 }
 
 static void put_error(struct buffer *b, const struct fault *fault)
