@@ -365,8 +365,8 @@ enum source_result source_read(struct source *s, int64_t *after, int limit, sour
         result = make_durable(s, version);
     if (result != SOURCE_OK)
         return result;
-    bool log_ended = b.after > *after && *after < s->owed_after &&
-                     s->owed_after != INT64_MAX; /* then the outbox has more */
+    /* Where the log was read up to what is owed, the outbox goes on. */
+    bool log_ended = b.after > *after && *after < s->owed_after && s->owed_after != INT64_MAX;
     *full = b.stopped || b.left == 0 || b.bytes >= BATCH_BYTES || log_ended;
     s->seen_version = *full ? 0 : version;
     *after = b.after;

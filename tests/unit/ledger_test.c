@@ -1,0 +1,288 @@
+/* ledger_test.c — claims, tokens, and settlements that are never lost and never written by the wrong hand. */
+#include <stdbool.h>
+
+#include "ledger.h"
+#include "relay_fixture.h"
+
+struct bench {
+    struct fixture *f;
+    struct ledger *ledger;
+    struct wake *wake;
+    struct sink_settings settings;
+    struct ledger_consumer *c;
+    char reason[SINK_REASON_SIZE];
+};
+
+static int setup(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    void *fixture = NULL;
+    char message[512];
+    if (fixture_setup(&fixture) != 0)
+        return -1;
+    b->f = fixture;
+    b->settings = settings_of(strdup("c"));
+    b->wake = wake_open(b->f->path);
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    *state = b;
+    return ledger_open(b->f->path, &b->ledger, message, sizeof message);
+}
+
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+    void *fixture = b->f;
+    ledger_leave(b->c);
+    ledger_close(b->ledger);
+    wake_close(b->wake);
+    free(b->settings.consumer);
+    free(b);
+    return fixture_teardown(&fixture);
+}
+
+static enum ledger_result claim(struct bench *b, struct cursor *cursor)
+{
+    int64_t token = 0;
+    if (!b->c)
+        b->c = ledger_join(b->ledger, &b->settings, b->wake);
+    *cursor = (struct cursor){0};
+    return ledger_claim(b->c, true, cursor, &token, b->reason, sizeof b->reason);
+}
+
+static void claim_ok(struct bench *b)
+{
+    struct cursor cursor;
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    free(cursor.position);
+}
+
+static bool post(struct bench *b, int64_t acked_seq, const char *position)
+{
+    return ledger_post(b->c, &(struct settlement){.acked_seq = acked_seq, .position = position});
+}
+
+/* A settlement with one change. */
+static bool post_change(struct bench *b, int64_t acked_seq, int64_t seq, enum failed_state how)
+{
+    struct failed_change *change = calloc(1, sizeof *change);
+    *change = (struct failed_change){
+        .seq = seq, .key = strdup("t/k"), .state = how, .attempts = 1, .last_status = 500, .last_error = strdup("no")};
+    return ledger_post(b->c, &(struct settlement){.acked_seq = acked_seq, .changes = change, .change_count = 1});
+}
+
+static const char *row(struct bench *b)
+{
+    return fixture_text(b->f, "SELECT acked_seq || ' ' || coalesce(position, '-') || ' ' || lease_token"
+                              " FROM consumer_offsets WHERE consumer = 'c'");
+}
+
+static void a_new_consumer_begins_at_the_oldest_event_owed(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    emit_events(b->f, "k", 5);
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq <= 2");
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    assert_int_equal(cursor.acked_seq, 2);
+    assert_string_equal(row(b), "2 - 1");
+}
+
+static void a_new_consumer_can_begin_now(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    emit_events(b->f, "k", 5);
+    b->settings.start = START_NOW;
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    assert_int_equal(cursor.acked_seq, 5);
+}
+
+static void a_new_consumer_can_begin_at_a_seq_and_is_owed_it_again(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    emit_events(b->f, "k", 5);
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq <= 4");
+    b->settings.start = START_SEQ;
+    b->settings.start_seq = 3;
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    assert_int_equal(cursor.acked_seq, 2);
+    assert_string_equal(fixture_text(b->f, "SELECT group_concat(seq) FROM outbox"), "3,4,5");
+}
+
+static void a_seq_that_is_gone_or_not_there_yet_is_refused(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    emit_events(b->f, "k", 5);
+    fixture_sql(b->f, "DELETE FROM outbox; DELETE FROM change_log WHERE seq <= 3");
+    b->settings.start = START_SEQ;
+    b->settings.start_seq = 3;
+    assert_int_equal(claim(b, &cursor), LEDGER_BROKEN);
+    assert_non_null(strstr(b->reason, "the first one after it is 4"));
+    b->settings.start_seq = 7;
+    assert_int_equal(claim(b, &cursor), LEDGER_BROKEN);
+    assert_non_null(strstr(b->reason, "the last event is 5"));
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM consumer_offsets"), 0);
+}
+
+static void a_consumer_that_exists_goes_on_under_a_new_token(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    fixture_sql(b->f, "INSERT INTO consumer_offsets(consumer, acked_seq, position, lease_token)"
+                      " VALUES('c', 7, 'p', 41)");
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    assert_int_equal(cursor.acked_seq, 7);
+    assert_string_equal(cursor.position, "p");
+    free(cursor.position);
+    assert_string_equal(row(b), "7 p 42");
+    assert_true(fixture_int(b->f, "SELECT lease_owner LIKE '%:%' FROM consumer_offsets"));
+}
+
+static void a_reader_of_a_file_is_nobodys_sink(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    fixture_sql(b->f, "INSERT INTO consumer_offsets(consumer, reads, acked_seq) VALUES('c', '/x.jsonl', 7)");
+    assert_int_equal(claim(b, &cursor), LEDGER_BROKEN);
+    assert_non_null(strstr(b->reason, "/x.jsonl"));
+}
+
+static void the_newest_cursor_wins_and_changes_keep_their_order(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    assert_true(post(b, 1, "one"));
+    assert_true(post_change(b, 2, 2, FAILED_RETRY));
+    assert_true(post_change(b, 3, 2, FAILED_DEAD));
+    assert_true(post_change(b, 4, 4, FAILED_RETRY));
+    assert_true(post_change(b, 4, 4, FAILED_GONE));
+    assert_true(post(b, 5, "five"));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(row(b), "5 five 1");
+    assert_string_equal(fixture_text(b->f, "SELECT group_concat(seq || state || last_status || key) FROM"
+                                           " failed_deliveries"),
+                        "2dead500t/k");
+}
+
+static void a_cursor_never_goes_back(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    assert_true(post(b, 9, "a"));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_true(post(b, 4, "b")); /* a stream that writes lost lines again */
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(row(b), "9 b 1");
+}
+
+static void a_stale_token_changes_nothing(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    fixture_sql(b->f, "UPDATE consumer_offsets SET lease_token = lease_token + 1, acked_seq = 3");
+    assert_true(post_change(b, 9, 9, FAILED_DEAD));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_BROKEN);
+    assert_int_equal(ledger_standing(b->c), LEDGER_STALE);
+    assert_true(wake_wait(b->wake, 5000) & WAKE_POKED);
+    assert_string_equal(row(b), "3 - 2");
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM failed_deliveries"), 0);
+    claim_ok(b);
+    assert_int_equal(ledger_standing(b->c), LEDGER_HELD);
+    assert_true(post(b, 10, NULL));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(row(b), "10 - 3");
+}
+
+static void a_410_disables_the_consumer(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    assert_true(ledger_post(b->c, &(struct settlement){.acked_seq = 1, .disable = true}));
+    assert_true(post(b, 2, NULL));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(fixture_text(b->f, "SELECT state FROM consumer_offsets"), "disabled");
+}
+
+static void a_busy_writer_delays_and_loses_nothing(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    assert_ok(b->f, outbox_begin(b->f->ob));
+    assert_true(post_change(b, 1, 1, FAILED_RETRY));
+    int64_t began_us = clock_monotonic_us();
+    assert_true(post(b, 2, "two")); /* posting waits for nobody */
+    assert_in_range(clock_monotonic_us() - began_us, 0, 400000);
+    assert_int_equal(ledger_flush(b->c, 800), LEDGER_LATER);
+    assert_true(post_change(b, 3, 3, FAILED_RETRY)); /* after a failed attempt: put back in front */
+    assert_ok(b->f, outbox_commit(b->f->ob));
+    assert_int_equal(ledger_flush(b->c, 10000), LEDGER_OK);
+    assert_string_equal(row(b), "3 - 1");
+    assert_string_equal(fixture_text(b->f, "SELECT group_concat(seq) FROM failed_deliveries"), "1,3");
+}
+
+static void an_interrupted_claim_ends(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    assert_ok(b->f, outbox_begin(b->f->ob));
+    b->c = ledger_join(b->ledger, &b->settings, b->wake);
+    ledger_interrupt(b->c);
+    assert_int_equal(claim(b, &cursor), LEDGER_INTERRUPTED);
+    assert_ok(b->f, outbox_rollback(b->f->ob));
+}
+
+static void a_replaced_database_ends_the_ledger(void **state)
+{
+    struct bench *b = *state;
+    char away[128];
+    claim_ok(b);
+    snprintf(away, sizeof away, "%s.away", b->f->path);
+    assert_int_equal(rename(b->f->path, away), 0);
+    assert_true(post(b, 5, NULL));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_BROKEN);
+    assert_int_equal(ledger_standing(b->c), LEDGER_ENDED);
+    assert_int_equal(rename(away, b->f->path), 0);
+    assert_string_equal(row(b), "0 - 1");
+}
+
+static bool is_reclaimed(void *arg)
+{
+    return sql_int(outbox_db(((struct bench *)arg)->f->ob), "SELECT count(*) FROM outbox") == 0;
+}
+
+static void what_is_acknowledged_is_reclaimed(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 100);
+    claim_ok(b);
+    assert_true(post(b, 100, NULL));
+    assert_true(comes_true(is_reclaimed, b));
+    emit_events(b->f, "k", 3);
+    assert_true(post(b, 103, NULL));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_true(ledger_reclaim(b->ledger));
+    assert_true(is_reclaimed(b));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_new_consumer_begins_at_the_oldest_event_owed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_consumer_can_begin_now, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_consumer_can_begin_at_a_seq_and_is_owed_it_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_seq_that_is_gone_or_not_there_yet_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_consumer_that_exists_goes_on_under_a_new_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_of_a_file_is_nobodys_sink, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_newest_cursor_wins_and_changes_keep_their_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cursor_never_goes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stale_token_changes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_410_disables_the_consumer, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_busy_writer_delays_and_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_interrupted_claim_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_replaced_database_ends_the_ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_acknowledged_is_reclaimed, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
