@@ -29,10 +29,19 @@ struct taking {
     enum sink_result result;
 };
 
+/* Few rows when quiet, so that the first of them leave soon; more under a backlog. */
+static void adapt_batch(struct pipeline *p, bool full)
+{
+    int most = p->options.settings->read_batch > 0 ? p->options.settings->read_batch : READ_BATCH_DEFAULT;
+    p->batch = full ? p->batch * 2 : BATCH_MIN;
+    if (p->batch > most)
+        p->batch = most;
+}
+
 void pipeline_run_begin(struct pipeline *p, int64_t read_seq)
 {
     p->read_seq = p->reached_seq = read_seq;
-    p->batch = BATCH_MIN;
+    adapt_batch(p, false);
     p->look = true;
     p->progress_at_us = clock_monotonic_us();
     bool registered = p->consumer != NULL;
@@ -58,14 +67,6 @@ static bool may_read(struct pipeline *p)
     bool read_all = p->options.once && p->read_seq >= p->options.once_seq;
     return p->look && !read_all && p->options.ops->room(p->sink) > 0 &&
            (!p->consumer || ledger_backlog(p->consumer) < BACKLOG_MAX);
-}
-
-static void adapt_batch(struct pipeline *p, bool full)
-{
-    int most = p->options.settings->read_batch > 0 ? p->options.settings->read_batch : READ_BATCH_DEFAULT;
-    p->batch = !full ? BATCH_MIN : p->batch < most / 2 ? p->batch * 2 : most;
-    if (p->batch > most)
-        p->batch = most;
 }
 
 static enum stage stop_for_good(struct pipeline *p, const char *reason)

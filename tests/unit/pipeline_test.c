@@ -1,0 +1,557 @@
+/* pipeline_test.c — a pipeline around a scripted sink: what it is handed, when, and what becomes of its answers. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/wait.h>
+
+#include "ledger.h"
+#include "lock.h"
+#include "pipeline.h"
+#include "relay_fixture.h"
+
+enum { TAKEN_MAX = 8192 };
+
+/* What the sink is to do, and what it saw; shared by the test and the pipeline's thread. */
+struct script {
+    pthread_mutex_t mutex;
+    int room;            /* 0: unlimited */
+    int later_at_push;   /* the push, counted from 1, that answers LATER; 0: none */
+    int later_at_open;   /* likewise for open */
+    bool broken_at_push; /* every push does */
+    bool never_again;    /* due() is INT64_MAX after LATER */
+    bool hold;           /* takes, but delivers nothing */
+    int64_t retrying;    /* what it says is left */
+    int64_t open_at;     /* the cursor it answers to open(); negative: the one given */
+
+    int opens, pushes, closes, finishes;
+    bool failing, in_transaction;
+    int64_t opened_at; /* the cursor given */
+    int64_t taken[TAKEN_MAX], held[TAKEN_MAX];
+    int taken_count, held_count;
+    int64_t reached, settled;
+};
+
+static struct script *script_of_next_sink;
+
+struct sink {
+    struct script *script;
+    const struct sink_context *context;
+};
+
+static struct sink *fake_create(const struct sink_context *context)
+{
+    struct sink *s = calloc(1, sizeof *s);
+    s->script = script_of_next_sink;
+    s->context = context;
+    return s;
+}
+
+static enum sink_result fake_open(struct sink *s, struct cursor *cursor)
+{
+    struct script *x = s->script;
+    pthread_mutex_lock(&x->mutex);
+    x->opened_at = cursor->acked_seq;
+    x->failing = ++x->opens == x->later_at_open;
+    x->held_count = 0;
+    if (x->open_at >= 0)
+        cursor->acked_seq = x->open_at;
+    x->reached = x->settled = cursor->acked_seq;
+    snprintf(s->context->reason, SINK_REASON_SIZE, "the script says so");
+    pthread_mutex_unlock(&x->mutex);
+    return x->failing ? SINK_LATER : SINK_OK;
+}
+
+static int fake_room(const struct sink *s)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    int room = s->script->room ? s->script->room - s->script->held_count : 100000;
+    pthread_mutex_unlock(&s->script->mutex);
+    return room;
+}
+
+static enum sink_result fake_put(struct sink *s, const struct source_row *row)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->held[s->script->held_count++] = row->event.seq;
+    pthread_mutex_unlock(&s->script->mutex);
+    return SINK_OK;
+}
+
+static void fake_skip(struct sink *s, int64_t seq)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->reached = seq;
+    pthread_mutex_unlock(&s->script->mutex);
+}
+
+static enum sink_result fake_push(struct sink *s)
+{
+    struct script *x = s->script;
+    enum sink_result result = SINK_OK;
+    pthread_mutex_lock(&x->mutex);
+    x->in_transaction = x->in_transaction || !sqlite3_get_autocommit(s->context->db);
+    x->failing = x->held_count > 0 && ++x->pushes == x->later_at_push;
+    snprintf(s->context->reason, SINK_REASON_SIZE, "the script says so");
+    if (x->broken_at_push) {
+        result = SINK_BROKEN;
+    } else if (x->failing) {
+        result = SINK_LATER;
+    } else if (!x->hold) {
+        for (int i = 0; i < x->held_count; i++)
+            x->taken[x->taken_count++] = x->reached = x->held[i];
+        x->held_count = 0;
+    }
+    pthread_mutex_unlock(&x->mutex);
+    return result;
+}
+
+static int64_t fake_due(const struct sink *s)
+{
+    return s->script->failing && !s->script->never_again ? clock_monotonic_us() + 5000 : INT64_MAX;
+}
+
+static bool fake_settle(struct sink *s, struct settlement *out)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    bool any = s->script->settled != s->script->reached;
+    out->acked_seq = s->script->settled = s->script->reached;
+    pthread_mutex_unlock(&s->script->mutex);
+    return any;
+}
+
+static enum sink_result fake_finish(struct sink *s)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->finishes++;
+    bool left = s->script->held_count > 0 && !s->script->hold;
+    pthread_mutex_unlock(&s->script->mutex);
+    return left ? SINK_LATER : SINK_OK;
+}
+
+static int64_t fake_retrying(const struct sink *s)
+{
+    return s->script->retrying;
+}
+
+static void fake_close(struct sink *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->closes++;
+    pthread_mutex_unlock(&s->script->mutex);
+    free(s);
+}
+
+static const struct sink_ops fake = {
+    .kind = "fake",
+    .create = fake_create,
+    .open = fake_open,
+    .room = fake_room,
+    .put = fake_put,
+    .skip = fake_skip,
+    .push = fake_push,
+    .due = fake_due,
+    .settle = fake_settle,
+    .finish = fake_finish,
+    .retrying = fake_retrying,
+    .close = fake_close,
+};
+
+struct bench {
+    struct fixture *f;
+    struct ledger *ledger;
+    struct sink_settings settings;
+    struct script script;
+    struct pipeline *pipeline;
+    int64_t wanted; /* by has_taken() */
+};
+
+static int setup(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    void *fixture = NULL;
+    char message[512];
+    if (fixture_setup(&fixture) != 0)
+        return -1;
+    b->f = fixture;
+    b->settings = settings_of(strdup("c"));
+    b->script.open_at = -1;
+    pthread_mutex_init(&b->script.mutex, NULL);
+    script_of_next_sink = &b->script;
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    *state = b;
+    return ledger_open(b->f->path, &b->ledger, message, sizeof message);
+}
+
+static void start(struct bench *b, bool once)
+{
+    const struct pipeline_options options = {
+        .settings = &b->settings,
+        .ops = &fake,
+        .db_path = b->f->path,
+        .ledger = b->ledger,
+        .once = once,
+        .once_seq = database_last_seq(outbox_db(b->f->ob)),
+        .notify_fd = -1,
+    };
+    b->pipeline = pipeline_start(&options);
+    assert_non_null(b->pipeline);
+}
+
+static enum pipeline_state join(struct bench *b)
+{
+    struct pipeline *p = b->pipeline;
+    b->pipeline = NULL;
+    return pipeline_join(p);
+}
+
+static enum pipeline_state stop(struct bench *b)
+{
+    pipeline_stop(b->pipeline);
+    return join(b);
+}
+
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+    void *fixture = b->f;
+    if (b->pipeline)
+        stop(b);
+    ledger_close(b->ledger);
+    pthread_mutex_destroy(&b->script.mutex);
+    free(b->settings.consumer);
+    free(b);
+    return fixture_teardown(&fixture);
+}
+
+static bool has_taken(void *arg)
+{
+    struct bench *b = arg;
+    pthread_mutex_lock(&b->script.mutex);
+    bool has = b->script.taken_count >= b->wanted;
+    pthread_mutex_unlock(&b->script.mutex);
+    return has;
+}
+
+static void await_taken(struct bench *b, int64_t count)
+{
+    b->wanted = count;
+    assert_true(comes_true(has_taken, b));
+}
+
+static bool is_over(void *arg)
+{
+    return pipeline_state(((struct bench *)arg)->pipeline) != PIPELINE_RUNNING;
+}
+
+static bool is_closed(void *arg)
+{
+    struct bench *b = arg;
+    pthread_mutex_lock(&b->script.mutex);
+    bool closed = b->script.closes > 0;
+    pthread_mutex_unlock(&b->script.mutex);
+    return closed;
+}
+
+static bool is_holding(void *arg)
+{
+    struct bench *b = arg;
+    pthread_mutex_lock(&b->script.mutex);
+    bool holding = b->script.held_count > 0;
+    pthread_mutex_unlock(&b->script.mutex);
+    return holding;
+}
+
+static bool is_acked(void *arg)
+{
+    struct bench *b = arg;
+    return fixture_int(b->f, "SELECT max(acked_seq) FROM consumer_offsets") >= b->wanted;
+}
+
+static int64_t acked(struct bench *b)
+{
+    return fixture_int(b->f, "SELECT acked_seq FROM consumer_offsets WHERE consumer = 'c'");
+}
+
+/* 1 to count, each once, in order. */
+static void assert_taken(struct bench *b, int count)
+{
+    assert_int_equal(b->script.taken_count, count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(b->script.taken[i], i + 1);
+}
+
+static void a_backlog_and_what_follows_arrive_in_order(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 3000);
+    start(b, false);
+    await_taken(b, 3000);
+    emit_events(b->f, "k", 2);
+    await_taken(b, 3002);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_taken(b, 3002);
+    assert_false(b->script.in_transaction); /* while it delivers nobody's checkpoint is held up */
+    assert_int_equal(acked(b), 3002);
+    assert_int_equal(b->script.closes, 1);
+}
+
+static void the_room_of_a_sink_is_respected(void **state)
+{
+    struct bench *b = *state;
+    b->script.room = 10;
+    b->script.hold = true;
+    emit_events(b->f, "k", 50);
+    start(b, false);
+    assert_true(comes_true(is_holding, b));
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_int_equal(b->script.held_count, 10);
+    assert_int_equal(b->script.taken_count, 0);
+    assert_int_equal(acked(b), 0);
+}
+
+static void once_ends_when_all_is_settled(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 100);
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_DONE);
+    assert_taken(b, 100);
+    assert_int_equal(acked(b), 100);
+    assert_true(b->script.finishes > 0);
+}
+
+static void once_with_something_left_to_retry_is_temporary(void **state)
+{
+    struct bench *b = *state;
+    b->script.retrying = 1;
+    emit_events(b->f, "k", 3);
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_TEMPORARY);
+    assert_int_equal(acked(b), 3);
+}
+
+static void once_does_not_wait_for_a_fault_to_pass(void **state)
+{
+    struct bench *b = *state;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    b->script.later_at_push = 1;
+    emit_events(b->f, "k", 3);
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_TEMPORARY);
+    assert_int_equal(acked(b), 0);
+}
+
+static void a_fault_is_waited_out_and_nothing_is_lost(void **state)
+{
+    struct bench *b = *state;
+    b->script.later_at_open = 1;
+    b->script.later_at_push = 2;
+    b->settings.read_batch = 10;
+    emit_events(b->f, "k", 40);
+    start(b, false);
+    await_taken(b, 40);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_taken(b, 40);
+    assert_int_equal(b->script.opens, 3);
+    assert_int_equal(b->script.opened_at, 10); /* what was settled before the fault counts */
+}
+
+static void a_fault_without_a_later_ends_the_pipeline(void **state)
+{
+    struct bench *b = *state;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    b->script.later_at_push = 1;
+    b->script.never_again = true;
+    emit_events(b->f, "k", 1);
+    start(b, false);
+    assert_int_equal(join(b), PIPELINE_TEMPORARY);
+}
+
+static void a_broken_sink_stops_for_good(void **state)
+{
+    struct bench *b = *state;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    b->script.broken_at_push = true;
+    emit_events(b->f, "k", 1);
+    start(b, false);
+    assert_int_equal(join(b), PIPELINE_BROKEN);
+    assert_int_equal(acked(b), 0);
+}
+
+static void a_gap_stops_for_good_after_what_comes_before_it(void **state)
+{
+    struct bench *b = *state;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    emit_events(b->f, "k", 5);
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq = 3");
+    start(b, false);
+    assert_int_equal(join(b), PIPELINE_BROKEN);
+    assert_taken(b, 2);
+}
+
+static void a_sink_that_lost_its_tail_gets_it_again_from_the_log(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 10);
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq <= 6;"
+                      "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token) VALUES('c', 6, 1)");
+    b->script.open_at = 0;
+    start(b, false);
+    await_taken(b, 10);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_taken(b, 10);
+    assert_int_equal(b->script.opened_at, 6);
+    assert_int_equal(acked(b), 10);
+}
+
+static void a_sink_that_is_ahead_is_believed(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 10);
+    b->script.open_at = 8;
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_DONE);
+    assert_int_equal(b->script.taken_count, 2);
+    assert_int_equal(b->script.taken[0], 9);
+}
+
+static void a_moved_cursor_is_gone_to(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 5);
+    start(b, false);
+    await_taken(b, 5);
+    b->wanted = 5;
+    assert_true(comes_true(is_acked, b));
+    fixture_sql(b->f, "UPDATE consumer_offsets SET acked_seq = 2, lease_token = lease_token + 1;"
+                      "DELETE FROM outbox; INSERT INTO outbox VALUES(3), (4), (5)");
+    await_taken(b, 8);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_int_equal(b->script.taken[5], 3);
+    assert_int_equal(b->script.taken[7], 5);
+}
+
+static void a_paused_consumer_gets_nothing_until_it_is_resumed(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 2);
+    start(b, false);
+    await_taken(b, 2);
+    fixture_sql(b->f, "UPDATE consumer_offsets SET state = 'paused'");
+    emit_events(b->f, "k", 2);
+    assert_true(comes_true(is_closed, b)); /* what is in flight is finished, then the sink is let go */
+    assert_int_equal(b->script.taken_count, 2);
+    assert_int_equal(acked(b), 2);
+    fixture_sql(b->f, "UPDATE consumer_offsets SET state = NULL");
+    await_taken(b, 4);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_taken(b, 4);
+}
+
+static void an_unregistered_consumer_leaves_no_trace(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 4);
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq = 1");
+    b->settings.registered = false;
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_DONE);
+    assert_int_equal(b->script.taken_count, 3);
+    assert_int_equal(b->script.taken[0], 2);
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM consumer_offsets"), 0);
+}
+
+/* A process of its own, as another relay would be: holds the consumer's lock until it is killed. */
+static pid_t hold_lock(const char *path)
+{
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct lock lock;
+        byte = lock_try(&lock, path) == LOCK_HELD ? 'y' : 'n';
+        if (write(ready[1], &byte, 1) == 1)
+            pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+static void a_held_lock_is_waited_for_and_taken_over_at_once(void **state)
+{
+    struct bench *b = *state;
+    char path[128];
+    int status;
+    snprintf(path, sizeof path, "%s.c.lock", b->f->path);
+    emit_events(b->f, "k", 3);
+    pid_t holder = hold_lock(path);
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_TEMPORARY); /* --once waits for nobody */
+    start(b, false);
+    emit_events(b->f, "k", 1);
+    sleep_a_moment();
+    assert_int_equal(b->script.opens, 0);
+    int64_t killed_us = clock_monotonic_us();
+    kill(holder, SIGKILL);
+    await_taken(b, 4);
+    assert_in_range(clock_monotonic_us() - killed_us, 0, 1000000);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+}
+
+static void a_standby_can_be_stopped(void **state)
+{
+    struct bench *b = *state;
+    char path[128];
+    int status;
+    snprintf(path, sizeof path, "%s.c.lock", b->f->path);
+    pid_t holder = hold_lock(path);
+    start(b, false);
+    sleep_a_moment();
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    kill(holder, SIGKILL);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+}
+
+static void an_idle_pipeline_holds_up_no_checkpoint(void **state)
+{
+    struct bench *b = *state;
+    emit_events(b->f, "k", 3);
+    start(b, false);
+    await_taken(b, 3);
+    b->wanted = 3;
+    assert_true(comes_true(is_acked, b));
+    assert_int_equal(fixture_int(b->f, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    assert_false(is_over(b));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_backlog_and_what_follows_arrive_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_room_of_a_sink_is_respected, setup, teardown),
+        cmocka_unit_test_setup_teardown(once_ends_when_all_is_settled, setup, teardown),
+        cmocka_unit_test_setup_teardown(once_with_something_left_to_retry_is_temporary, setup, teardown),
+        cmocka_unit_test_setup_teardown(once_does_not_wait_for_a_fault_to_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fault_is_waited_out_and_nothing_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fault_without_a_later_ends_the_pipeline, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_broken_sink_stops_for_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_stops_for_good_after_what_comes_before_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sink_that_lost_its_tail_gets_it_again_from_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sink_that_is_ahead_is_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_moved_cursor_is_gone_to, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_paused_consumer_gets_nothing_until_it_is_resumed, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unregistered_consumer_leaves_no_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_held_lock_is_waited_for_and_taken_over_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_standby_can_be_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_idle_pipeline_holds_up_no_checkpoint, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
