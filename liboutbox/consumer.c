@@ -11,18 +11,25 @@
 #include "timestamp.h"
 #include "transaction.h"
 
-static const char sql_find[] = "SELECT acked_seq, reads FROM main.consumer_offsets WHERE consumer = ?1";
+static const char sql_find[] = "SELECT reads FROM main.consumer_offsets WHERE consumer = ?1";
 
-/* The oldest event owed, or the end where nothing is. */
 static const char sql_register[] =
-    "INSERT INTO main.consumer_offsets(consumer, acked_seq, lease_token, updated_at)"
-    " SELECT ?1, CASE ?2 WHEN 1 THEN s.last ELSE coalesce((SELECT min(seq) - 1 FROM main.outbox), s.last) END, 0, ?3"
-    " FROM (SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'), 0) AS last) AS s";
+    "INSERT INTO main.consumer_offsets(consumer, reads, acked_seq, lease_token, updated_at)"
+    " VALUES (?1, ?2, nullif(?3, -1), 0, ?4)";
 
 static const char sql_claim[] =
-    "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2,"
-    " updated_at = ?3 WHERE consumer = ?1 RETURNING lease_token, acked_seq,"
-    " coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'), 0)";
+    "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3"
+    " WHERE consumer = ?1 RETURNING lease_token, coalesce(acked_seq, -1), position";
+
+static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WHERE consumer = ?1";
+
+static const char sql_ack[] =
+    "UPDATE main.consumer_offsets SET acked_seq = max(coalesce(acked_seq, -1), ?3),"
+    " position = coalesce(?4, position), updated_at = ?5 WHERE consumer = ?1 AND lease_token = ?2";
+
+static const char sql_move[] =
+    "UPDATE main.consumer_offsets SET acked_seq = nullif(?3, -1), position = NULL, lease_token = lease_token + 1,"
+    " updated_at = ?4 WHERE consumer = ?1 AND lease_token = ?2";
 
 bool consumer_name_is_good(const char *name)
 {
@@ -30,16 +37,13 @@ bool consumer_name_is_good(const char *name)
     return n >= 1 && n <= CONSUMER_NAME_MAX && !name[n] && name[0] != '.';
 }
 
-int consumer_rewound(outbox *ob, const char *name, int64_t read_seq, int64_t last_seq)
+static int stale(outbox *ob, const struct consumer *c)
 {
-    return fail(
-        ob, OUTBOX_REWOUND,
-        "consumer %s has read up to seq %lld, but the database ends at %lld: was an older copy put in its place? "
-        "see outboxctl new-source",
-        name, (long long)read_seq, (long long)last_seq);
+    return fail(ob, OUTBOX_STALE, "consumer %s was moved, removed or taken over; close the reader and open it again",
+                c->name);
 }
 
-/* Prepares one of the three statements; consumer is ?1. */
+/* Prepares one of the statements; consumer is ?1. */
 static int prepare(outbox *ob, const char *sql, const char *name, sqlite3_stmt **st)
 {
     int rc = sqlite3_prepare_v2(ob->db, sql, -1, st, NULL);
@@ -49,30 +53,48 @@ static int prepare(outbox *ob, const char *sql, const char *name, sqlite3_stmt *
     return OUTBOX_OK;
 }
 
-static int find(outbox *ob, const char *name, bool *exists)
+/* ---- Taking it ---- */
+
+static int check_reads(outbox *ob, const char *name, const char *stored, const char *reads)
+{
+    if (stored && !reads)
+        return fail(ob, OUTBOX_INVALID, "consumer %s follows the file %s; give this reader another name", name, stored);
+    if (!stored && reads)
+        return fail(ob, OUTBOX_INVALID, "consumer %s reads the database; give this reader of %s another name", name,
+                    reads);
+    if (stored && strcmp(stored, reads) != 0)
+        return fail(ob, OUTBOX_INVALID, "consumer %s follows the file %s, not %s; give this reader another name", name,
+                    stored, reads);
+    return OUTBOX_OK;
+}
+
+static int find(outbox *ob, const char *name, const char *reads, bool *exists)
 {
     sqlite3_stmt *st = NULL;
     int code = prepare(ob, sql_find, name, &st);
     if (code == OUTBOX_OK) {
         int rc = sqlite3_step(st);
         *exists = rc == SQLITE_ROW;
-        if (rc == SQLITE_ROW && sqlite3_column_type(st, 1) != SQLITE_NULL)
-            code = fail(ob, OUTBOX_INVALID, "consumer %s follows the file %s; give this reader another name", name,
-                        (const char *)sqlite3_column_text(st, 1));
-        else if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        if (rc == SQLITE_ROW)
+            code = check_reads(ob, name, (const char *)sqlite3_column_text(st, 0), reads);
+        else if (rc != SQLITE_DONE)
             code = fail_sqlite(ob, rc, "consumer_offsets");
     }
     sqlite3_finalize(st);
     return code;
 }
 
-static int enroll(outbox *ob, const char *name, int from)
+static int enroll(outbox *ob, const char *name, struct feed *feed, int from)
 {
     sqlite3_stmt *st = NULL;
-    int code = prepare(ob, sql_register, name, &st);
+    int64_t after_seq;
+    int code = feed->ops->start(feed, from, &after_seq);
+    if (code == OUTBOX_OK)
+        code = prepare(ob, sql_register, name, &st);
     if (code == OUTBOX_OK) {
-        sqlite3_bind_int(st, 2, from == OUTBOX_FROM_NOW);
-        sqlite3_bind_int64(st, 3, timestamp_now_us());
+        sqlite3_bind_text(st, 2, feed->reads, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 3, after_seq);
+        sqlite3_bind_int64(st, 4, timestamp_now_us());
         int rc = sqlite3_step(st);
         if (rc != SQLITE_DONE)
             code = fail_sqlite(ob, rc, "consumer_offsets");
@@ -81,7 +103,7 @@ static int enroll(outbox *ob, const char *name, int from)
     return code;
 }
 
-static int claim(outbox *ob, struct consumer *c, int64_t *last_seq)
+static int claim(outbox *ob, struct consumer *c)
 {
     sqlite3_stmt *st = NULL;
     char owner[80];
@@ -92,9 +114,10 @@ static int claim(outbox *ob, struct consumer *c, int64_t *last_seq)
         sqlite3_bind_int64(st, 3, timestamp_now_us());
         int rc = sqlite3_step(st);
         if (rc == SQLITE_ROW) {
+            const char *position = (const char *)sqlite3_column_text(st, 2);
             c->lease_token = sqlite3_column_int64(st, 0);
             c->acked_seq = sqlite3_column_int64(st, 1);
-            *last_seq = sqlite3_column_int64(st, 2);
+            snprintf(c->position, sizeof c->position, "%s", position ? position : "");
             rc = sqlite3_step(st);
         }
         if (rc != SQLITE_DONE)
@@ -104,28 +127,30 @@ static int claim(outbox *ob, struct consumer *c, int64_t *last_seq)
     return code;
 }
 
-static int take_row(outbox *ob, struct consumer *c, int from)
+static int take_row(outbox *ob, struct consumer *c, struct feed *feed, int from)
 {
     struct scope scope;
     bool exists = false;
-    int64_t last_seq = 0;
     int code = scope_enter(ob, &scope);
     if (code != OUTBOX_OK)
         return code;
-    code = find(ob, c->name, &exists);
+    code = find(ob, c->name, feed->reads, &exists);
     if (code == OUTBOX_OK && !exists)
-        code = enroll(ob, c->name, from);
+        code = enroll(ob, c->name, feed, from);
     if (code == OUTBOX_OK)
-        code = claim(ob, c, &last_seq);
-    if (code == OUTBOX_OK && last_seq < c->acked_seq)
-        code = consumer_rewound(ob, c->name, c->acked_seq, last_seq);
+        code = claim(ob, c);
+    if (code == OUTBOX_OK)
+        code = feed->ops->resume(feed, c->acked_seq, c->position[0] ? c->position : NULL);
     return scope_leave(ob, &scope, code);
 }
 
 static int take_lock(outbox *ob, struct consumer *c)
 {
     char holder[128];
-    char *path = sqlite3_mprintf("%s.%s.lock", sqlite3_db_filename(ob->db, "main"), c->name);
+    const char *db_path = sqlite3_db_filename(ob->db, "main");
+    if (!db_path || !*db_path)
+        return fail(ob, OUTBOX_INVALID, "a database in memory has no consumers");
+    char *path = sqlite3_mprintf("%s.%s.lock", db_path, c->name);
     if (!path)
         return fail(ob, OUTBOX_NOMEM, "out of memory");
     int code = OUTBOX_OK;
@@ -141,20 +166,94 @@ static int take_lock(outbox *ob, struct consumer *c)
     return code;
 }
 
-int consumer_take(outbox *ob, const char *name, int from, struct consumer *c)
+int consumer_take(outbox *ob, const char *name, struct feed *feed, int from, struct consumer *c)
 {
     *c = (struct consumer){.lock = {-1}};
     memcpy(c->name, name, strlen(name) + 1);
     int code = take_lock(ob, c);
+    if (code == OUTBOX_OK)
+        code = take_row(ob, c, feed, from);
+    if (code == OUTBOX_OK)
+        code = prepare(ob, sql_look, c->name, &c->look);
+    if (code == OUTBOX_OK)
+        code = prepare(ob, sql_ack, c->name, &c->ack);
     if (code != OUTBOX_OK)
-        return code;
-    code = take_row(ob, c, from);
-    if (code != OUTBOX_OK)
-        consumer_release(c);
+        consumer_release(c, false);
     return code;
 }
 
-void consumer_release(struct consumer *c)
+void consumer_release(struct consumer *c, bool forked)
 {
+    if (forked)
+        return;
+    sqlite3_finalize(c->look);
+    sqlite3_finalize(c->ack);
+    c->look = c->ack = NULL;
     lock_release(&c->lock);
+}
+
+/* ---- Holding it ---- */
+
+int consumer_check(outbox *ob, struct consumer *c)
+{
+    int rc = sqlite3_step(c->look);
+    int64_t token = rc == SQLITE_ROW ? sqlite3_column_int64(c->look, 0) : -1;
+    sqlite3_reset(c->look);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return fail_sqlite(ob, rc, "consumer_offsets");
+    return token == c->lease_token ? OUTBOX_OK : stale(ob, c);
+}
+
+int consumer_ack(outbox *ob, struct consumer *c, int64_t seq, const char *position)
+{
+    struct scope scope;
+    int code = scope_enter(ob, &scope);
+    if (code != OUTBOX_OK)
+        return code;
+    sqlite3_bind_int64(c->ack, 2, c->lease_token);
+    sqlite3_bind_int64(c->ack, 3, seq);
+    sqlite3_bind_text(c->ack, 4, position, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(c->ack, 5, timestamp_now_us());
+    int rc = statement_run(c->ack);
+    if (rc != SQLITE_OK)
+        code = fail_sqlite(ob, rc, "consumer_offsets");
+    else if (sqlite3_changes(ob->db) == 0)
+        code = stale(ob, c);
+    return scope_leave(ob, &scope, code);
+}
+
+static int move(outbox *ob, const struct consumer *c, int64_t seq)
+{
+    sqlite3_stmt *st = NULL;
+    int code = prepare(ob, sql_move, c->name, &st);
+    if (code == OUTBOX_OK) {
+        sqlite3_bind_int64(st, 2, c->lease_token);
+        sqlite3_bind_int64(st, 3, seq);
+        sqlite3_bind_int64(st, 4, timestamp_now_us());
+        int rc = sqlite3_step(st);
+        if (rc != SQLITE_DONE)
+            code = fail_sqlite(ob, rc, "consumer_offsets");
+        else if (sqlite3_changes(ob->db) == 0)
+            code = stale(ob, c);
+    }
+    sqlite3_finalize(st);
+    return code;
+}
+
+int consumer_restart(outbox *ob, struct consumer *c, struct feed *feed, int from, int64_t *after_seq)
+{
+    struct scope scope;
+    int64_t seq = 0;
+    int code = scope_enter(ob, &scope);
+    if (code != OUTBOX_OK)
+        return code;
+    code = feed->ops->start(feed, from, &seq);
+    if (code == OUTBOX_OK)
+        code = move(ob, c, seq);
+    code = scope_leave(ob, &scope, code);
+    if (code != OUTBOX_OK)
+        return code;
+    c->lease_token++;
+    *after_seq = seq;
+    return OUTBOX_OK;
 }

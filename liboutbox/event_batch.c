@@ -37,7 +37,7 @@ enum column {
 };
 
 struct stored_event {
-    int64_t seq, revision, time_us;
+    int64_t seq, prev, revision, time_us;
     size_t at; /* of the first text */
     size_t sizes[TEXT_COUNT];
     bool present[TEXT_COUNT];
@@ -132,6 +132,7 @@ outbox_event *event_batch_next(struct event_batch *b)
     }
     b->event = (outbox_event){
         .seq = e->seq,
+        .prev = e->prev,
         .revision = e->revision,
         .time_us = e->time_us,
         .op = texts[TEXT_OP],
@@ -158,6 +159,11 @@ outbox_event *event_batch_next(struct event_batch *b)
 int64_t event_batch_seq(const struct event_batch *b, int i)
 {
     return b->events[i].seq;
+}
+
+void event_batch_set_prev(struct event_batch *b, int i, int64_t prev)
+{
+    b->events[i].prev = prev;
 }
 
 void event_batch_cut(struct event_batch *b, int count)

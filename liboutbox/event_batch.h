@@ -29,10 +29,16 @@ void event_batch_free(struct event_batch *);
 /* Copies the row that st stands on. false: out of memory. */
 bool event_batch_add(struct event_batch *, sqlite3_stmt *st, const char *source);
 
-/* The next event, pointing into the batch; prev is filled in by the caller. NULL: no more. */
+/* The next event, pointing into the batch. NULL: no more. */
 outbox_event *event_batch_next(struct event_batch *);
 
 int64_t event_batch_seq(const struct event_batch *, int i); /* of event i, 0 <= i < count */
-void event_batch_cut(struct event_batch *, int count);      /* forgets event count and those behind it */
+void event_batch_set_prev(struct event_batch *, int i, int64_t prev);
+void event_batch_cut(struct event_batch *, int count); /* forgets event count and those behind it */
+
+static inline size_t event_batch_size(const struct event_batch *b) /* bytes of all texts */
+{
+    return b->arena.size;
+}
 
 #endif

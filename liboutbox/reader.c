@@ -1,8 +1,9 @@
-/* reader.c — outbox_reader: a durable consumer of the database, in the application's own process.
+/* reader.c — outbox_reader: a durable consumer in the application's own process.
  *
- * Reads a batch in one short read transaction, copies it, syncs the WAL, hands out one event after the other. The
- * cursor is a row of consumer_offsets; every acknowledgement names the lease token, so that a reader whose cursor was
- * moved, or which was taken over, learns of it instead of overwriting it.
+ * The calls: waiting, handing out one event after the other, acknowledging, telling of a gap. Where events come from is
+ * the feed's (feed.h), the cursor is the consumer's (consumer.h).
+ *
+ * The invariant: an event is handed out only if nothing is missing between it and the one before.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,36 +12,20 @@
 
 #include "consumer.h"
 #include "event_batch.h"
+#include "feed.h"
 #include "handle.h"
-#include "lineage.h"
-#include "timestamp.h"
-#include "transaction.h"
-#include "wake.h"
-
-enum reader_statement { RS_READ, RS_LAST_SEQ, RS_FORMER, RS_LEASE, RS_ACK, RS_COUNT };
-
-static const char *const reader_sql[RS_COUNT] = {
-    [RS_READ] = "SELECT " EVENT_COLUMNS " FROM main.outbox_events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    [RS_LAST_SEQ] = "SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'), 0)",
-    [RS_FORMER] = "SELECT value FROM main.outbox_meta WHERE name = 'former_sources'",
-    [RS_LEASE] = "SELECT lease_token FROM main.consumer_offsets WHERE consumer = ?1",
-    [RS_ACK] = "UPDATE main.consumer_offsets SET acked_seq = max(acked_seq, ?3), updated_at = ?4"
-               " WHERE consumer = ?1 AND lease_token = ?2",
-};
 
 enum { BATCH_DEFAULT = 100, BATCH_MAX = 100000 };
 
 struct outbox_reader {
     outbox *ob;
+    struct feed *feed;
     struct consumer consumer;
-    struct wake *wake;
-    sqlite3_stmt *statements[RS_COUNT];
-    int64_t read_seq;   /* the last one read into a batch */
-    int64_t handed_seq; /* the last one handed out: what may be acknowledged */
+    int64_t handed_seq; /* the last one handed out: what may be acknowledged, and where the next read begins */
     int batch_count;
     struct event_batch batch;
     bool gap;
-    int64_t gap_last, gap_first;
+    int64_t gap_first;
     atomic_bool interrupted;
 };
 
@@ -53,54 +38,39 @@ static int64_t monotonic_ms(void)
 
 /* ---- Opening ---- */
 
-static int prepare_all(outbox_reader *r)
+static int read_options(outbox *ob, const outbox_reader_options *options, outbox_reader_options *o)
 {
-    for (int i = 0; i < RS_COUNT; i++) {
-        int rc = sqlite3_prepare_v3(r->ob->db, reader_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &r->statements[i], NULL);
-        if (rc != SQLITE_OK)
-            return fail_sqlite(r->ob, rc, "outbox tables");
-    }
+    *o = (outbox_reader_options){.size = sizeof *o};
+    if (options_check(options, sizeof *o) != OUTBOX_OK)
+        return fail(ob, OUTBOX_INVALID, "reader options: size is not set, or an option this library does not know is");
+    if (options)
+        memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    if (o->from < OUTBOX_FROM_START || o->from > OUTBOX_FROM_NOW || o->batch_count < 0 || o->batch_count > BATCH_MAX)
+        return fail(ob, OUTBOX_INVALID, "reader options: from or batch_count out of range");
     return OUTBOX_OK;
-}
-
-static int one_int64(outbox_reader *r, enum reader_statement which, int64_t *value)
-{
-    sqlite3_stmt *st = r->statements[which];
-    int rc = sqlite3_step(st);
-    *value = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
-    sqlite3_reset(st);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(r->ob, rc, "outbox tables");
 }
 
 static int open_reader(outbox_reader *r, const char *consumer, const outbox_reader_options *o)
 {
-    const char *db_path = sqlite3_db_filename(r->ob->db, "main");
-    if (!db_path || !*db_path)
-        return fail(r->ob, OUTBOX_INVALID, "a database in memory has no consumers");
     r->batch_count = o->batch_count ? o->batch_count : BATCH_DEFAULT;
-    int code = prepare_all(r);
-    if (code == OUTBOX_OK && !(r->wake = wake_open(db_path)))
-        code = fail(r->ob, OUTBOX_IO, "cannot wait for commits: %m");
+    int code = feed_database_open(r->ob, &r->feed);
     if (code == OUTBOX_OK)
-        code = consumer_take(r->ob, consumer, o->from, &r->consumer);
-    r->read_seq = r->handed_seq = r->consumer.acked_seq;
+        code = consumer_take(r->ob, consumer, r->feed, o->from, &r->consumer);
+    r->handed_seq = r->consumer.acked_seq;
     return code;
 }
 
 int outbox_reader_open(outbox *ob, const char *consumer, const outbox_reader_options *options, outbox_reader **out)
 {
-    outbox_reader_options o = {.size = sizeof o};
+    outbox_reader_options o;
     int code = handle_enter(ob);
     if (code != OUTBOX_OK)
         return code;
     if (!consumer || !out)
         return fail(ob, OUTBOX_MISUSE, "consumer or out is NULL");
-    if (options_check(options, sizeof o) != OUTBOX_OK)
-        return fail(ob, OUTBOX_INVALID, "reader options: size is not set, or an option this library does not know is");
-    if (options)
-        memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    if (o.from < OUTBOX_FROM_START || o.from > OUTBOX_FROM_NOW || o.batch_count < 0 || o.batch_count > BATCH_MAX)
-        return fail(ob, OUTBOX_INVALID, "reader options: from or batch_count out of range");
+    code = read_options(ob, options, &o);
+    if (code != OUTBOX_OK)
+        return code;
     if (!consumer_name_is_good(consumer))
         return fail(ob, OUTBOX_INVALID, "consumer name \"%s\": use 1 to 64 of A-Z a-z 0-9 . _ -, no leading dot",
                     consumer);
@@ -125,13 +95,10 @@ void outbox_reader_close(outbox_reader *r)
 {
     if (!r)
         return;
-    bool mine = r->ob->pid == getpid();
-    for (int i = 0; mine && i < RS_COUNT; i++)
-        sqlite3_finalize(r->statements[i]);
-    if (mine) {
-        wake_close(r->wake);
-        consumer_release(&r->consumer);
-    }
+    bool forked = r->ob->pid != getpid();
+    consumer_release(&r->consumer, forked);
+    if (r->feed)
+        r->feed->ops->close(r->feed, forked);
     event_batch_free(&r->batch);
     r->ob->readers--;
     free(r);
@@ -143,131 +110,34 @@ static int tell_gap(outbox_reader *r)
 {
     if (r->gap_first)
         return fail(r->ob, OUTBOX_GAP, "consumer %s: events after seq %lld are gone; the first one there is %lld",
-                    r->consumer.name, (long long)r->gap_last, (long long)r->gap_first);
+                    r->consumer.name, (long long)r->handed_seq, (long long)r->gap_first);
     return fail(r->ob, OUTBOX_GAP, "consumer %s: events after seq %lld are gone, and none is there", r->consumer.name,
-                (long long)r->gap_last);
-}
-
-static int found_gap(outbox_reader *r, int64_t first)
-{
-    r->gap = true;
-    r->gap_last = r->handed_seq;
-    r->gap_first = first;
-    event_batch_clear(&r->batch);
-    return tell_gap(r);
-}
-
-/* A hole that a lifted sequence left on purpose is none. */
-static int hole(outbox_reader *r, int64_t last, int64_t next, bool *explained)
-{
-    sqlite3_stmt *st = r->statements[RS_FORMER];
-    int rc = sqlite3_step(st);
-    const char *former = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
-    *explained = lineage_explains(former, last, next);
-    sqlite3_reset(st);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(r->ob, rc, "outbox_meta");
-}
-
-static int copy_rows(outbox_reader *r)
-{
-    sqlite3_stmt *st = r->statements[RS_READ];
-    event_batch_clear(&r->batch);
-    sqlite3_bind_int64(st, 1, r->read_seq);
-    sqlite3_bind_int(st, 2, r->batch_count);
-    int rc;
-    bool room = true;
-    while (room && (rc = sqlite3_step(st)) == SQLITE_ROW)
-        room = event_batch_add(&r->batch, st, r->ob->source);
-    sqlite3_reset(st); /* ends the read transaction */
-    if (!room)
-        return fail(r->ob, OUTBOX_NOMEM, "out of memory");
-    return rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(r->ob, rc, "outbox_events");
-}
-
-/* seq rises by one: whatever is missing was lost, or skipped on purpose. */
-static int check_chain(outbox_reader *r)
-{
-    int64_t last = r->read_seq;
-    for (int i = 0; i < r->batch.count; i++) {
-        int64_t seq = event_batch_seq(&r->batch, i);
-        bool explained = true;
-        int code = seq == last + 1 ? OUTBOX_OK : hole(r, last, seq, &explained);
-        if (code != OUTBOX_OK)
-            return code;
-        if (!explained && i > 0) { /* what comes before the hole is handed out first */
-            event_batch_cut(&r->batch, i);
-            break;
-        }
-        if (!explained)
-            return found_gap(r, seq);
-        last = seq;
-    }
-    r->read_seq = last;
-    return OUTBOX_OK;
-}
-
-/* Nothing is owed after read_seq: because nothing happened since, or because it was taken away? */
-static int check_end(outbox_reader *r)
-{
-    int64_t last_seq;
-    bool explained = true;
-    int code = one_int64(r, RS_LAST_SEQ, &last_seq);
-    if (code != OUTBOX_OK || last_seq == r->read_seq)
-        return code;
-    if (last_seq < r->read_seq)
-        return consumer_rewound(r->ob, r->consumer.name, r->read_seq, last_seq);
-    code = copy_rows(r); /* committed between the two looks */
-    if (code != OUTBOX_OK || r->batch.count)
-        return code;
-    code = hole(r, r->read_seq, last_seq + 1, &explained);
-    return code == OUTBOX_OK && !explained ? found_gap(r, 0) : code;
-}
-
-static int check_lease(outbox_reader *r)
-{
-    int64_t token;
-    sqlite3_bind_text(r->statements[RS_LEASE], 1, r->consumer.name, -1, SQLITE_STATIC);
-    int code = one_int64(r, RS_LEASE, &token);
-    if (code == OUTBOX_OK && token != r->consumer.lease_token)
-        code = fail(r->ob, OUTBOX_STALE,
-                    "consumer %s was moved, removed or taken over; close the reader and open it again",
-                    r->consumer.name);
-    return code;
+                (long long)r->handed_seq);
 }
 
 /* OUTBOX_OK with a batch, perhaps an empty one. */
-static int read_batch(outbox_reader *r)
+static int fill(outbox_reader *r)
 {
-    /* Inside a transaction that has written, this connection sees its own events, which may yet be rolled back. */
-    if (sqlite3_txn_state(r->ob->db, "main") == SQLITE_TXN_WRITE)
-        return OUTBOX_OK;
-    int code = check_lease(r);
+    event_batch_clear(&r->batch);
+    int code = consumer_check(r->ob, &r->consumer);
     if (code == OUTBOX_OK)
-        code = copy_rows(r);
-    if (code == OUTBOX_OK && !r->batch.count)
-        code = check_end(r);
-    if (code != OUTBOX_OK || !r->batch.count)
-        return code;
-    code = check_chain(r);
+        code = r->feed->ops->read(r->feed, r->handed_seq, r->batch_count, &r->batch);
     if (code != OUTBOX_OK)
-        return code;
-    /* Read is not durable yet: below synchronous=FULL a power cut could take back what is about to be handed out. */
-    int rc = wal_sync(r->ob->db);
-    if (rc != SQLITE_OK) {
-        r->read_seq = r->handed_seq;
         event_batch_clear(&r->batch);
-        return fail(r->ob, code_of_sqlite(rc), "sync of the write-ahead log: %s", sqlite3_errstr(rc));
+    if (code == OUTBOX_GAP) {
+        r->gap = true;
+        r->gap_first = r->feed->first_available;
+        return tell_gap(r);
     }
-    wake_found(r->wake);
-    return OUTBOX_OK;
+    if (code == OUTBOX_OK && r->batch.count)
+        wake_found(r->feed->wake);
+    return code;
 }
 
 static int hand_out(outbox_reader *r, const outbox_event **event)
 {
-    outbox_event *e = event_batch_next(&r->batch);
-    e->prev = r->handed_seq;
-    r->handed_seq = e->seq;
-    *event = e;
+    *event = event_batch_next(&r->batch);
+    r->handed_seq = (*event)->seq;
     return OUTBOX_OK;
 }
 
@@ -287,48 +157,28 @@ int outbox_reader_next(outbox_reader *r, int timeout_ms, const outbox_event **ev
             return fail(r->ob, OUTBOX_INTERRUPTED, "interrupted");
         if (r->gap)
             return tell_gap(r);
-        if (r->batch.next == r->batch.count) {
-            event_batch_clear(&r->batch);
-            code = read_batch(r);
-            if (code != OUTBOX_OK)
-                return code;
-        }
+        if (r->batch.next == r->batch.count && (code = fill(r)) != OUTBOX_OK)
+            return code;
         if (r->batch.next < r->batch.count)
             return hand_out(r, event);
         int64_t left = timeout_ms < 0 ? -1 : deadline - monotonic_ms();
         if (timeout_ms == 0 || (timeout_ms > 0 && left <= 0)) {
-            wake_drain(r->wake);
+            wake_drain(r->feed->wake);
             return fail(r->ob, OUTBOX_DONE, "no event");
         }
-        wake_wait(r->wake, (int)left);
+        wake_wait(r->feed->wake, (int)left);
     }
 }
 
 int outbox_reader_ack(outbox_reader *r, int64_t seq)
 {
-    struct scope scope;
     int code = handle_enter(r ? r->ob : NULL);
     if (code != OUTBOX_OK)
         return code;
     if (seq > r->handed_seq)
         return fail(r->ob, OUTBOX_MISUSE, "consumer %s: seq %lld has not been handed out; the last one was %lld",
                     r->consumer.name, (long long)seq, (long long)r->handed_seq);
-    code = scope_enter(r->ob, &scope);
-    if (code != OUTBOX_OK)
-        return code;
-    sqlite3_stmt *st = r->statements[RS_ACK];
-    sqlite3_bind_text(st, 1, r->consumer.name, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, r->consumer.lease_token);
-    sqlite3_bind_int64(st, 3, seq);
-    sqlite3_bind_int64(st, 4, timestamp_now_us());
-    int rc = statement_run(st);
-    if (rc != SQLITE_OK)
-        code = fail_sqlite(r->ob, rc, "consumer_offsets");
-    else if (sqlite3_changes(r->ob->db) == 0)
-        code = fail(r->ob, OUTBOX_STALE,
-                    "consumer %s was moved, removed or taken over; close the reader and open it again",
-                    r->consumer.name);
-    return scope_leave(r->ob, &scope, code);
+    return consumer_ack(r->ob, &r->consumer, seq, r->feed->ops->position(r->feed, seq));
 }
 
 int outbox_reader_gap(const outbox_reader *r, int64_t *last_read, int64_t *first_available)
@@ -338,7 +188,7 @@ int outbox_reader_gap(const outbox_reader *r, int64_t *last_read, int64_t *first
     if (!r->gap)
         return OUTBOX_NOT_FOUND;
     if (last_read)
-        *last_read = r->gap_last;
+        *last_read = r->handed_seq;
     if (first_available)
         *first_available = r->gap_first;
     return OUTBOX_OK;
@@ -346,7 +196,7 @@ int outbox_reader_gap(const outbox_reader *r, int64_t *last_read, int64_t *first
 
 int outbox_reader_fd(const outbox_reader *r)
 {
-    return r ? wake_fd(r->wake) : -1;
+    return r ? wake_fd(r->feed->wake) : -1;
 }
 
 void outbox_reader_interrupt(outbox_reader *r)
@@ -354,5 +204,5 @@ void outbox_reader_interrupt(outbox_reader *r)
     if (!r)
         return;
     atomic_store(&r->interrupted, true);
-    wake_poke(r->wake);
+    wake_poke(r->feed->wake);
 }

@@ -61,7 +61,7 @@ static void an_event_is_whole(void **state)
     assert_string_equal(e->before, "{\"id\":\"o-1\",\"total\":1.0,\"revision\":1}");
     assert_string_equal(e->headers, "{\"h\":\"v\"}");
     char id[64];
-    snprintf(id, sizeof id, "%s-2", fixture_text(f, "SELECT value FROM outbox_meta WHERE name = 'source'"));
+    snprintf(id, sizeof id, "%.16s-2", fixture_text(f, "SELECT value FROM outbox_meta WHERE name = 'source'"));
     assert_string_equal(e->id, id);
     assert_int_equal(e->time_us, fixture_int(f, "SELECT created_at FROM change_log WHERE seq = 2"));
     assert_ok(f, outbox_reader_next(r, 0, &e));
