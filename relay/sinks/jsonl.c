@@ -186,7 +186,8 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
     bool keeps_all = keep->keep_count <= 0 && keep->keep_size_bytes <= 0 && keep->keep_age_us <= 0;
 
     sink->recorded_seq = cursor->acked_seq;
-    if (!jsonl_position_parse(cursor->position, &sink->recorded))
+    bool turned_back = found->acked_seq < cursor->acked_seq; /* catching up again is news */
+    if (!jsonl_position_parse(cursor->position, &sink->recorded) || turned_back)
         sink->recorded = (struct jsonl_position){-1, -1};
     cursor->acked_seq = found->acked_seq;
     sink->put_seq = found->last_seq;

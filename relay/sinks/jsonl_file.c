@@ -191,7 +191,8 @@ bool jsonl_file_begin(struct jsonl_file *file, const struct recovery *found, int
     file->synced_at_us = now_us - SYNC_GAP_US;
     file->rotated_at_us = now_us - (since_us >= 0 && since_us < ROTATION_GAP_US ? since_us : ROTATION_GAP_US);
 
-    if (file->fd < 0 ? !create(file) : !sync_dir(file)) /* names that a crash left may not be durable yet */
+    /* Names that a crash left may not be durable yet: first they, then a new one. */
+    if (!sync_dir(file) || (file->fd < 0 && !create(file)))
         return false;
     if (file->sync_never || file->synced_end == file->end) {
         file->synced_seq = file->last_seq;

@@ -105,6 +105,8 @@ static inline int disk_open_at(void *arg, int dir_fd, const char *name, int flag
         return -1;
     int fd = file_ops_system.open_at(NULL, dir_fd, name, flags, mode);
     if (fd >= 0 && (flags & O_CREAT)) {
+        if (!disk->never_synced) /* the name before it is durable */
+            assert_int_equal(disk->unsynced_from[0], '\0');
         snprintf(disk->unsynced_new, sizeof disk->unsynced_new, "%s", name);
         disk->synced_bytes = 0;
     }

@@ -263,6 +263,28 @@ static void a_deleted_file_is_written_again(void **state)
     stream_complete(s);
 }
 
+static void a_rewrite_is_settled_when_it_has_caught_up(void **state)
+{
+    struct stream *s = *state;
+    struct settlement told;
+
+    ten_lines(s, 10);
+    assert_int_equal(unlink(s->path), 0);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(s->read_seq, 0);
+    s->forgetful = true;
+    assert_int_equal(stream_turn(s), SINK_OK); /* seven of ten */
+    assert_false(sink_jsonl.settle(s->sink, &told));
+    s->batch = 0;
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_false(sink_jsonl.settle(s->sink, &told));
+    s->batch = 7;
+    s->forgetful = false;
+    s->acked_seq = 0;
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_int_equal(s->acked_seq, 10);
+}
+
 static void a_deleted_file_behind_segments_is_written_again(void **state)
 {
     struct stream *s = *state;
@@ -650,6 +672,7 @@ int main(void)
         stream_test(a_file_ahead_of_the_cursor_is_believed),
         stream_test(lines_nobody_vouched_for_are_written_and_synced_again),
         stream_test(a_deleted_file_is_written_again),
+        stream_test(a_rewrite_is_settled_when_it_has_caught_up),
         stream_test(a_deleted_file_behind_segments_is_written_again),
         stream_test(a_rewrite_that_was_killed_begins_where_it_stopped),
         stream_test(a_deleted_file_whose_events_are_reclaimed_is_refused),
