@@ -219,7 +219,7 @@ static void a_file_put_in_its_place_is_another_lock(void **state)
  * a lock on a file without a name must not count. */
 static void contenders_never_hold_it_together(void **state)
 {
-    enum { PROCESSES = 4, TURNS = 200 };
+    enum { PROCESSES = 4, TURNS = 100 };
     struct place *place = *state;
     char counter[100];
     pid_t pids[PROCESSES];
