@@ -9,7 +9,7 @@
 #include "buffer.h"
 #include "sinks/file_ops.h"
 #include "sinks/jsonl_recover.h"
-#include "sinks/segment.h"
+#include "segment.h"
 
 /* Encoded lines that wait to be written, each with its line break. */
 struct pending_line {

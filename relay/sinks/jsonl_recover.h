@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "sink.h"
-#include "sinks/segment.h"
+#include "segment.h"
 
 /* A stream's own note in consumer_offsets.position: {"seq":42,"after":0}. */
 struct jsonl_position {

@@ -9,7 +9,7 @@
 #include <sqlite3.h>
 
 #include "sinks/file_ops.h"
-#include "sinks/segment.h"
+#include "segment.h"
 
 /* What the operator wants kept; 0: no limit of that kind. */
 struct retention_policy {

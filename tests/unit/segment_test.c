@@ -1,7 +1,7 @@
 /* segment_test.c — names of segments, to the last digit. */
 #include "stream.h"
 
-#include "sinks/segment.h"
+#include "segment.h"
 
 static void a_name_is_read_back(void **state)
 {

@@ -3,7 +3,7 @@
  * Invariant: what segment_parse accepts, segment_name gives back byte for byte; a file that merely resembles a segment
  * is nobody's business here, so it is never counted, read or deleted.
  */
-#include "sinks/segment.h"
+#include "segment.h"
 
 #include <ctype.h>
 #include <dirent.h>
