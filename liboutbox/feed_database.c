@@ -186,6 +186,9 @@ static int open_feed(struct feed_database *f)
     const char *db_path = sqlite3_db_filename(ob->db, "main");
     if (!db_path || !*db_path)
         return fail(ob, OUTBOX_INVALID, "a database in memory has no consumers");
+    int code = handle_refresh(ob); /* attached before our tables were there? */
+    if (code != OUTBOX_OK)
+        return code;
     for (int i = 0; i < FS_COUNT; i++) {
         int rc = sqlite3_prepare_v3(ob->db, feed_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &f->statements[i], NULL);
         if (rc != SQLITE_OK)

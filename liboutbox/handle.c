@@ -20,7 +20,7 @@ static const char *const statement_sql[ST_COUNT] = {
     [ST_SAVEPOINT] = "SAVEPOINT outbox_write",
     [ST_RELEASE] = "RELEASE outbox_write",
     [ST_ROLLBACK_TO] = "ROLLBACK TO outbox_write",
-    [ST_TAKE_WRITE_LOCK] = "DELETE FROM main.outbox WHERE 0",
+    [ST_TAKE_WRITE_LOCK] = "DELETE FROM main.consumer_offsets WHERE 0",
     [ST_DATA_VERSION] = "PRAGMA main.data_version",
     [ST_SCHEMA_COOKIE] = "PRAGMA main.schema_version",
     [ST_LOG] =
@@ -267,7 +267,11 @@ int outbox_attach_checked(sqlite3 *db, const outbox_open_options *options, outbo
         return no_handle(
             ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
     ob->db = db;
+    bool present = true;
     int code = handle_refresh(ob);
+    /* Without our tables it may be a reader's own, for its cursor in a stream of files; who needs them says so. */
+    if (code == OUTBOX_SCHEMA && schema_present(db, &present) == OUTBOX_OK && !present)
+        code = OUTBOX_OK;
     if (code != OUTBOX_OK)
         return no_handle(ob, code);
     *out = ob;

@@ -85,8 +85,10 @@ typedef struct outbox_open_options {
 OUTBOX_API int outbox_open(const char *path, const outbox_open_options *options, outbox **out);
 
 /* Uses the application's own connection: no pragma, no DDL, nothing migrated. The connection stays the application's
- * and must outlive the handle. Only OUTBOX_SCHEMA and OUTBOX_NEWER are new to the errors of outbox_open; a connection
- * of another copy of SQLite in this process is MISUSE (two copies drop each other's locks). */
+ * and must outlive the handle. A database without our tables is fine for readers of files, which keep their cursor in
+ * it; a write or a reader of the database is OUTBOX_SCHEMA there. OUTBOX_SCHEMA here: our tables are of an older
+ * version, or damaged. Errors otherwise as for outbox_open; a connection of another copy of SQLite in this process is
+ * MISUSE (two copies drop each other's locks). */
 OUTBOX_API int outbox_attach(sqlite3 *db, const outbox_open_options *options, outbox **out);
 OUTBOX_API int outbox_attach_checked(sqlite3 *db, const outbox_open_options *options, outbox **out,
                                      int (*callers_sqlite)(void));

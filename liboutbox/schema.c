@@ -3,7 +3,6 @@
  * The migrations themselves are plain SQL in schema/. This file decides whether one may run: never over a table that
  * only has one of our names, never over a database that is newer than we can read.
  */
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +48,21 @@ static bool has_meta(sqlite3 *db, int *rc)
     sqlite3_finalize(st);
     *rc = *rc == SQLITE_ROW ? SQLITE_OK : *rc;
     return yes;
+}
+
+int schema_present(sqlite3 *db, bool *present)
+{
+    int rc;
+    *present = has_meta(db, &rc);
+    return code_of_sqlite(rc);
+}
+
+char *schema_consumer_offsets_sql(void)
+{
+    static const char begin[] = "CREATE TABLE IF NOT EXISTS consumer_offsets(", end[] = "STRICT;";
+    const char *from = strstr(schema_migrations[0], begin);
+    const char *to = strstr(from, end) + strlen(end);
+    return sqlite3_mprintf("%.*s", (int)(to - from), from);
 }
 
 /* The values of outbox_meta. schema_version stays 0 where the table is missing or has no such row. */

@@ -5,6 +5,7 @@
 #ifndef OUTBOX_SCHEMA_H
 #define OUTBOX_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,13 @@ struct schema_info {
 /* Reads outbox_meta of `main`. OUTBOX_OK, OUTBOX_SCHEMA (missing or not ours), OUTBOX_NEWER, or the code of an SQLite
  * error; on failure message holds one line that says what to do. info is filled on OUTBOX_OK. */
 int schema_check(sqlite3 *db, struct schema_info *info, char *message, size_t message_size);
+
+/* Whether outbox_meta is there. OUTBOX_OK, or the code of an SQLite error. */
+int schema_present(sqlite3 *db, bool *present);
+
+/* The CREATE TABLE of consumer_offsets as the first migration has it, to be freed with sqlite3_free; NULL: out of
+ * memory. A reader of files keeps its cursor in it, in a database that may have nothing else of ours. */
+char *schema_consumer_offsets_sql(void);
 
 /* Brings db up to migrations[count-1] in one BEGIN IMMEDIATE … COMMIT; a database already there is left alone, and two
  * processes at once are both fine: the second finds it done. Outside a transaction only. */

@@ -94,7 +94,7 @@ static int take_write_lock(outbox *ob)
     return run(ob, ST_TAKE_WRITE_LOCK, "write lock");
 }
 
-int scope_enter(outbox *ob, struct scope *scope)
+int scope_join(outbox *ob, struct scope *scope)
 {
     *scope = (struct scope){false, false};
     int code;
@@ -107,6 +107,16 @@ int scope_enter(outbox *ob, struct scope *scope)
         ob->aborted = false; /* a BEGIN since: the application has understood */
         code = take_write_lock(ob);
     }
+    return code;
+}
+
+int scope_enter(outbox *ob, struct scope *scope)
+{
+    *scope = (struct scope){false, false};
+    /* Attached to a database without our tables: say so before a statement trips over the first one missing. */
+    int code = ob->data_version < 0 ? handle_refresh(ob) : OUTBOX_OK;
+    if (code == OUTBOX_OK)
+        code = scope_join(ob, scope);
     if (code != OUTBOX_OK)
         return code;
     code = handle_refresh(ob);

@@ -24,6 +24,7 @@ struct scope {
 };
 
 int scope_enter(outbox *, struct scope *);
+int scope_join(outbox *, struct scope *); /* the same where none of our tables but consumer_offsets is needed */
 int scope_protect(outbox *, struct scope *);
 
 int scope_leave(outbox *, struct scope *, int code);
