@@ -1,0 +1,135 @@
+/* settings_url.c — see settings_url.h.
+ *
+ * curl's own parser decides, so that what was checked is what will be connected to; it also brings spellings of an
+ * address (2130706433, 0x7f.1) to the one form that is looked at here. Names are judged by their ending only: what one
+ * resolves to is known when a socket is connected, not now.
+ */
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "settings_url.h"
+
+static bool in_ipv4_block(uint32_t address, uint32_t block, int bits)
+{
+    return (address ^ block) >> (32 - bits) == 0;
+}
+
+static bool ipv4_is_inside(uint32_t a)
+{
+    return in_ipv4_block(a, 0x7f000000, 8) || in_ipv4_block(a, 0x0a000000, 8) || in_ipv4_block(a, 0xac100000, 12) ||
+           in_ipv4_block(a, 0xc0a80000, 16) || in_ipv4_block(a, 0xa9fe0000, 16) || in_ipv4_block(a, 0x64400000, 10);
+}
+
+/* ::1, fc00::/7, fe80::/10, and an IPv4 address mapped into ::ffff:0:0/96. */
+static bool ipv6_is_inside(const struct in6_addr *a)
+{
+    if (IN6_IS_ADDR_V4MAPPED(a)) {
+        uint32_t v4;
+        memcpy(&v4, a->s6_addr + 12, sizeof v4);
+        return ipv4_is_inside(ntohl(v4));
+    }
+    return IN6_IS_ADDR_LOOPBACK(a) || (a->s6_addr[0] & 0xfe) == 0xfc || IN6_IS_ADDR_LINKLOCAL(a);
+}
+
+/* A name without a dot, or under a domain that is never public (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal). */
+static bool name_is_inside(const char *host)
+{
+    static const char *const endings[] = {".localhost", ".local", ".internal", ".home.arpa", ".test"};
+    char name[256];
+    size_t length = strlen(host);
+    if (length > 0 && host[length - 1] == '.') /* the root: "localhost." is localhost */
+        length--;
+    if (length == 0 || length >= sizeof name)
+        return false;
+    memcpy(name, host, length);
+    name[length] = 0;
+    if (!strchr(name, '.'))
+        return true;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(endings[i]);
+        if (length > n && !strcasecmp(name + length - n, endings[i]))
+            return true;
+    }
+    return false;
+}
+
+/* host as curl gives it: an IPv6 address stands in brackets. */
+static bool host_is_inside(const char *host)
+{
+    char literal[INET6_ADDRSTRLEN];
+    struct in_addr v4;
+    struct in6_addr v6;
+    size_t length = strlen(host);
+    if (host[0] != '[')
+        return inet_pton(AF_INET, host, &v4) == 1 ? ipv4_is_inside(ntohl(v4.s_addr)) : name_is_inside(host);
+    if (length < 2 || length - 2 >= sizeof literal)
+        return false;
+    memcpy(literal, host + 1, length - 2);
+    literal[length - 2] = 0;
+    return inet_pton(AF_INET6, literal, &v6) == 1 && ipv6_is_inside(&v6);
+}
+
+/* Scheme and host of what u holds; both are curl's, and NULL where that fails. */
+static CURLUcode get_origin(CURLU *u, char **scheme, char **host)
+{
+    CURLUcode code = curl_url_get(u, CURLUPART_SCHEME, scheme, 0);
+    return code == CURLUE_OK ? curl_url_get(u, CURLUPART_HOST, host, 0) : code;
+}
+
+/* url and shown as strings of our own. */
+static bool copy_out(CURLU *u, const char *scheme, const char *host, char **url, char **shown)
+{
+    char *whole = NULL, *port = NULL, *copy = NULL, *origin = NULL;
+    curl_url_get(u, CURLUPART_PORT, &port, 0); /* absent more often than not */
+    if (curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK)
+        copy = strdup(whole);
+    bool done = copy && asprintf(&origin, "%s://%s%s%s", scheme, host, port ? ":" : "", port ? port : "") > 0;
+    if (done) {
+        *url = copy;
+        *shown = origin;
+    } else {
+        free(copy);
+    }
+    curl_free(whole);
+    curl_free(port);
+    return done;
+}
+
+bool url_check(const char *text, char **url, char **shown, char *why, size_t why_size)
+{
+    char *scheme = NULL, *host = NULL;
+    bool good = false;
+    CURLU *u = curl_url();
+    CURLUcode code = u ? curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK)
+        code = get_origin(u, &scheme, &host);
+    if (code != CURLUE_OK)
+        snprintf(why, why_size, "not a URL: %s; write https://HOST/PATH", curl_url_strerror(code));
+    else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
+        snprintf(why, why_size, "only http:// and https:// URLs can be delivered to");
+    else if (!(good = copy_out(u, scheme, host, url, shown)))
+        snprintf(why, why_size, "out of memory");
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return good;
+}
+
+bool url_is_plain_public(const char *url)
+{
+    char *scheme = NULL, *host = NULL;
+    CURLU *u = curl_url();
+    bool known = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && get_origin(u, &scheme, &host) == CURLUE_OK;
+    bool answer = !known ||
+                  (!strcmp(scheme, "http") && !host_is_inside(host)); /* what can't be judged is not let pass */
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return answer;
+}
