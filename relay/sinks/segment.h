@@ -1,2 +1,0 @@
-/* segment.h — lives in liboutbox now, where readers of a stream need it too. */
-#include "../../liboutbox/segment.h"
