@@ -67,7 +67,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
     size_t length = size * count, skip = sizeof name - 1;
 
     r->header_bytes += length;
-    if (r->header_bytes > HTTP_HEADERS_MAX)
+    if (r->header_bytes > HTTP_HEADERS_MAX) /* curl keeps them all, and before 8.3 without a limit */
         return 0;
     if (length >= 5 && strncmp(data, "HTTP/", 5) == 0)
         r->retry_after[0] = 0;

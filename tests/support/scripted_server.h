@@ -70,6 +70,7 @@ struct server {
     struct server_request *requests;
     bool *under_way;
     int request_count, overlaps, most_under_way, now_under_way;
+    int64_t flooded; /* bytes that a sender took of answers without end */
 };
 
 struct server_connection {
@@ -205,11 +206,15 @@ static inline void server_wait_closed(int socket, int ms)
     poll(&fd, 1, ms);
 }
 
-static inline void server_flood(int socket, const char *start, const char *chunk, int64_t bytes)
+static inline void server_flood(struct server *s, int socket, const char *start, const char *chunk, int64_t bytes)
 {
     bool open = server_send(socket, start, strlen(start));
-    for (size_t size = strlen(chunk); open && bytes > 0; bytes -= (int64_t)size)
+    int64_t sent = 0;
+    for (size_t size = strlen(chunk); open && sent < bytes; sent += (int64_t)size)
         open = server_send(socket, chunk, size);
+    pthread_mutex_lock(&s->lock);
+    s->flooded += sent;
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* False: the connection is to be closed. */
@@ -241,13 +246,14 @@ static inline bool server_answer(struct server *s, int socket, int index, const 
         server_done(s, index, 200);
         memset(text, 'x', sizeof text);
         text[sizeof text - 1] = 0;
-        server_flood(socket, "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n", text, 104857600);
+        server_flood(s, socket, "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n", text, 104857600);
         return false;
     case ANSWER_HEADERS:
-        server_flood(socket, "HTTP/1.1 200 OK\r\n", "X-More: more and more and more\r\n", 104857600);
+        snprintf(text, sizeof text, "X-More: %0480d\r\n", 0);
+        server_flood(s, socket, "HTTP/1.1 200 OK\r\n", text, 104857600);
         break;
-    case ANSWER_CUT: server_flood(socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "short", 5); break;
-    case ANSWER_GARBAGE: server_flood(socket, "\x01\x02", "what is this\n", 100); break;
+    case ANSWER_CUT: server_flood(s, socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "short", 5); break;
+    case ANSWER_GARBAGE: server_flood(s, socket, "\x01\x02", "what is this\n", 100); break;
     }
     server_done(s, index, 0);
     return false;
@@ -330,10 +336,14 @@ static inline bool server_start(struct server *s, int port, server_script *scrip
     return pthread_create(&s->acceptor, NULL, server_accept_main, s) == 0;
 }
 
-/* Nobody is answered any more, and every thread has ended; what was recorded stays until server_free(). */
+/* Nobody is answered any more, and every thread has ended (a second call does nothing); what was recorded stays until server_free(). */
 static inline void server_stop(struct server *s)
 {
     pthread_mutex_lock(&s->lock);
+    if (s->stopping) {
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
     s->stopping = true;
     shutdown(s->listener, SHUT_RDWR);
     for (int i = 0; i < s->connection_count; i++)

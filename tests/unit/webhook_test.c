@@ -123,7 +123,7 @@ static void log_all_kinds(struct rig *rig)
         "INSERT INTO change_log(topic, table_name, key, op, revision, payload, headers, created_at) VALUES"
         " ('orders', 'orders', 'Euro \xe2\x82\xac \xf0\x9f\x98\x80\"%%', 'update', 3, '{\"x\":\n1.10}',"
         "  '{\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\",\"a\":\"b\"}', 1795238460123456),"
-        " ('orders', 'orders', 'k', 'delete', 4, NULL, '{\"traceparent\":\"x\\r\\nEvil: 1\"}', 1795238460123456),"
+        " ('orders', 'orders', 'k', 'delete', 4, NULL, '{\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\\r\\nEvil: 1\"}', 1795238460123456),"
         " ('blobs', NULL, NULL, 'emit', NULL, x'00ff', NULL, 1795238460123456)");
 }
 
@@ -441,7 +441,8 @@ static void a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody(void **
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum server_way way = cases[i].way;
         struct rig *rig = rig_new(misbehave_once, &way);
-        rig->settings.webhook.timeout_us = 300000;
+        if (way == ANSWER_HANG || way == ANSWER_TRICKLE) /* the others end without it */
+            rig->settings.webhook.timeout_us = 300000;
         rig_emit(rig, "victim", "{}");
         for (int k = 0; k < 10; k++)
             rig_emit(rig, "a", "{}");
@@ -451,7 +452,10 @@ static void a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody(void **
         if (rig_times(rig, 1) != cases[i].times)
             fail_msg("%s: came %d times", cases[i].label, rig_times(rig, 1));
         assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
-        assert_true(clock_monotonic_us() - begun < 5000000);
+        assert_true(clock_monotonic_us() - begun < 4000000);
+        rig_kill(rig);
+        server_stop(&rig->server);
+        assert_true(rig->server.flooded < 32 << 20); /* what fits into sockets, not what it wanted to send */
         rig_free(rig);
     }
 }
@@ -557,7 +561,7 @@ static void gone_stops_the_endpoint_and_keeps_what_is_owed(void **state)
     rig_start(rig);
     rig_until(rig, disabled, "the settlement says that it is disabled");
     assert_true(sink_webhook.room(rig->sink) > 0); /* so that the pipeline looks, and finds it so */
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 5; i++)
         rig_turn(rig);
     assert_int_equal(server_count(&rig->server), 3);
     assert_int_equal(rig->cursor.acked_seq, 2);
