@@ -17,12 +17,13 @@ int wal_sync(sqlite3 *db);
 bool wal_reset_race(int version);
 
 /* Keeps the WAL of one connection of ours short. On a SQLite with the race: automatic checkpoints are off and, from
- * WAL_CHECKPOINT_FRAMES on, one is made under our own write lock (BEGIN IMMEDIATE on db, a passive checkpoint on a
- * second connection opened at need, COMMIT). Elsewhere SQLite's own automatic checkpoint is left alone. */
+ * WAL_CHECKPOINT_FRAMES on, one is made on db while a second connection, opened at need, holds the write lock (BEGIN
+ * IMMEDIATE, without waiting). Elsewhere SQLite's own automatic checkpoint is left alone. */
 struct wal_keeper {
-    sqlite3 *db;     /* borrowed */
+    sqlite3 *db;     /* borrowed; the keeper must not move while it has its hook */
     sqlite3 *helper; /* the second connection; NULL until needed */
     int frames;      /* in the WAL at this connection's last commit */
+    int due_frames;  /* so many are a reason to checkpoint */
     bool guarded;    /* this SQLite has the race */
 };
 

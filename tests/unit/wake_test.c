@@ -131,11 +131,15 @@ static void obey(const char *path, int orders, int done)
             must(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS t(x)");
             break;
         case 'c': must(db, "INSERT INTO t VALUES (1)"); break;
-        case 'q': sqlite3_close(db); break;
+        case 'q':
+            sqlite3_close(db);
+            db = NULL;
+            break;
         }
         if (write(done, &order, 1) != 1)
             break;
     }
+    sqlite3_close(db);
     _exit(0);
 }
 
