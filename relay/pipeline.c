@@ -190,6 +190,15 @@ static bool create_sink(struct pipeline *p)
     return p->sink != NULL;
 }
 
+/* Where the sink says it is must be a place in this database, even if there is nothing to read. */
+static enum stage check_cursor(struct pipeline *p)
+{
+    if (source_look(p->source, p->read_seq) != SOURCE_REWOUND)
+        return STAGE_DELIVER; /* anything else the first read finds out */
+    snprintf(p->reason, sizeof p->reason, "%s", source_message(p->source));
+    return broken(p);
+}
+
 /* Comes here for the first time, and after each SINK_LATER: only then is there a sink. */
 static enum stage open_sink(struct pipeline *p)
 {
@@ -208,7 +217,7 @@ static enum stage open_sink(struct pipeline *p)
     struct cursor answer = p->cursor;
     p->reason[0] = 0;
     switch (p->options.ops->open(p->sink, &answer)) {
-    case SINK_OK: pipeline_run_begin(p, answer.acked_seq); return STAGE_DELIVER;
+    case SINK_OK: pipeline_run_begin(p, answer.acked_seq); return check_cursor(p);
     case SINK_LATER: return STAGE_OPEN;
     case SINK_BROKEN: return broken(p);
     }

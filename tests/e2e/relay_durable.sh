@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# relay_durable.sh — nothing leaves before it is on stable storage, and nobody opens the database's files by hand.
+. "$(dirname "$0")/../support/tap.sh"
+. "$ROOT/tests/support/relay.sh"
+
+if ! strace -f -o /dev/null true 2>/dev/null; then
+    skip "the WAL is synced before delivery" "strace is missing or not permitted"
+    done_testing
+    exit
+fi
+
+new_database
+# The keeper has the WAL stay; its commits, at NORMAL, sync nothing.
+mkfifo "$TMP/keeper"
+sqlite3 "$DB" <"$TMP/keeper" >/dev/null &
+exec 9>"$TMP/keeper"
+echo "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;
+      INSERT INTO outbox_events(topic, payload) VALUES('t', '1'), ('t', '2');" >&9
+ok "an event is committed" await 10 eval '[ "$(sql "SELECT count(*) FROM outbox")" = 2 ]'
+strace -f -y -e trace=write,pwrite64,fdatasync,fsync,openat -o "$TMP/trace" \
+    outbox-relay --db "$DB" --stdout --once >"$TMP/out" 2>"$TMP/err"
+is "it is delivered" "$(seqs "$TMP/out")" "1 2 "
+synced=$(grep -nE 'f(data)?sync\([0-9]+<[^>]*-wal>' "$TMP/trace" | head -n 1 | cut -d: -f1)
+written=$(grep -nE 'write\(1<' "$TMP/trace" | head -n 1 | cut -d: -f1)
+ok "the WAL was synced (line ${synced:-none}) before the first byte left (line ${written:-none})" \
+    test "${synced:-999999}" -lt "${written:-0}"
+
+strace -f -y -e trace=fdatasync,fsync -e inject=fdatasync,fsync:error=EIO -P "$DB-wal" -o "$TMP/trace" \
+    outbox-relay --db "$DB" --stdout --once >"$TMP/out" 2>"$TMP/err"
+is "a WAL that cannot be synced is 100" "$?" 100
+is "and nothing is delivered from it" "$(cat "$TMP/out")" ""
+exec 9>&-
+done_testing

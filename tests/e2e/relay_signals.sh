@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# relay_signals.sh — a running relay: commits found without polling, stops, reloads, a reader that goes away.
+. "$(dirname "$0")/../support/tap.sh"
+. "$ROOT/tests/support/relay.sh"
+
+# voluntary_switches PID: how often its threads have gone to sleep.
+voluntary_switches() { cat /proc/"$1"/task/*/status | awk '/^voluntary_ctxt/ { n += $2 } END { print n }'; }
+
+new_database
+start one --stdout --consumer one
+ok "a commit is delivered" await 10 eval 'emit 1 && test -s "$TMP/one.out"'
+ok "and acknowledged" await 10 is_acked one 1
+is "an idle relay holds up no checkpoint" "$(sql 'PRAGMA wal_checkpoint(TRUNCATE)')" "0|0|0"
+emit 1
+ok "and finds the next commit in the new WAL" await 10 is_acked one 2
+
+# The janitor's last look is a second after the acknowledgement; then it is quiet.
+await 10 eval '[ "$(sql "SELECT count(*) FROM outbox")" = 0 ]'
+before=$(voluntary_switches "$pid")
+read -rt 5 <> <(:)
+after=$(voluntary_switches "$pid")
+ok "an idle relay wakes less than twice a second ($((after - before)) in 5 s)" test $((after - before)) -lt 10
+
+emit 500
+kill -TERM "$pid"
+ends "$pid"
+is "SIGTERM ends it with 0" "$code" 0
+is "having acknowledged exactly what it delivered" "$(acked one)" "$(wc -l <"$TMP/one.out" | tr -d ' ')"
+
+start two --stdout --consumer one
+ok "the next one goes on" await 10 is_acked one 502
+kill -INT "$pid"
+ends "$pid"
+is "SIGINT ends it with 0" "$code" 0
+is "and between the two each event came once, in order" "$(cat "$TMP/one.out" "$TMP/two.out" | sed -E 's/.*"seq":([0-9]+).*/\1/' | tr '\n' ' ')" "$(seq 1 502 | tr '\n' ' ')"
+
+# A reader that has fallen asleep with a full pipe.
+mkfifo "$TMP/pipe"
+outbox-relay --db "$DB" --stdout --consumer slow --from 1 >"$TMP/pipe" 2>"$TMP/slow.err" &
+pid=$!
+exec 7<"$TMP/pipe"
+emit 2000
+read -rn 1 -u 7 _
+kill -TERM "$pid"
+read -rt 1 <> <(:)
+exec 8<&7
+timeout 20 cat <&8 >"$TMP/rest" &
+ends "$pid"
+is "a reader that was asleep does not keep it from stopping" "$code" 0
+wait %% 2>/dev/null
+ok "and has whole lines only" eval '[ -z "$(tail -c 1 "$TMP/rest" | tr -d "\n")" ]'
+exec 7<&- 8<&-
+
+(
+    outbox-relay --db "$DB" --stdout --from 1 2>"$TMP/pipe.err"
+    echo $? >"$TMP/pipe.code"
+) | head -n 1 >/dev/null
+is "a reader that goes away ends it with 111" "$(cat "$TMP/pipe.code")" 111
+like "saying so" "$(cat "$TMP/pipe.err")" "standard output"
+
+# SIGHUP: a bad config changes nothing, a good one starts, stops and keeps.
+cat >"$TMP/relay.conf" <<CONF
+db = "$DB"
+sink keep { null = true }
+sink drop { null = true }
+CONF
+outbox-relay --config "$TMP/relay.conf" 2>"$TMP/conf.err" &
+pid=$!
+emit 1
+last=$(sql 'SELECT max(seq) FROM change_log')
+ok "every sink of a config delivers" await 10 eval 'is_acked keep $last && is_acked drop $last'
+token=$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'keep'")
+echo 'sink keep { null = }' >"$TMP/bad.conf"
+cp "$TMP/relay.conf" "$TMP/good.conf" && cp "$TMP/bad.conf" "$TMP/relay.conf"
+kill -HUP "$pid"
+ok "a bad config is said" await 10 grep -q 'settings stay as they are' "$TMP/conf.err"
+emit 1
+ok "and the old one goes on" await 10 eval 'is_acked drop $((last + 1))'
+printf 'db = "%s"\nsink keep { null = true }\nsink new { null = true }\n' "$DB" >"$TMP/relay.conf"
+kill -HUP "$pid"
+ok "a new sink starts" await 10 eval 'test -n "$(acked new)"'
+emit 1
+ok "and delivers" await 10 eval 'is_acked new $((last + 2)) && is_acked keep $((last + 2))'
+is "the one that is gone does not" "$(acked drop)" "$((last + 1))"
+is "an unchanged one was not restarted" "$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'keep'")" "$token"
+mv "$DB" "$DB.away"
+ends "$pid"
+is "a database that was moved away ends it with 100" "$code" 100
+done_testing
