@@ -91,8 +91,8 @@ static void drop(struct sink *sink)
 
 /* ---- Failures: said once, tried again ---------------------------------------------------------------------------- */
 
-static const struct trouble_pace retry_pace = {100 * 1000, 5 * 1000 * 1000};
-static const struct trouble_pace held_pace = {10 * 1000, 1000 * 1000}; /* a killed holder lets go within a moment */
+static const struct trouble_pace retry_pace = {100000, 5000000};
+static const struct trouble_pace held_pace = {10000, 1000000}; /* a killed holder lets go within a moment */
 
 /* context.reason holds the words. */
 static enum sink_result later(struct sink *sink, const struct trouble_pace *pace)

@@ -99,8 +99,8 @@ static enum sink_result check_newest_segment(struct look *look)
     char name[SEGMENT_NAME_SIZE];
     struct line_reader reader;
     struct stat status;
-    const char *text;
-    size_t size;
+    const char *text = NULL;
+    size_t size = 0;
     int64_t offset = 0;
     enum line_found found = LINE_ERROR;
 
