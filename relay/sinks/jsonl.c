@@ -337,13 +337,11 @@ static enum sink_result finish(struct sink *sink)
 
 static int64_t due(const struct sink *sink)
 {
-    int64_t sync_at_us;
-
     if (!sink->is_open)
         return sink->retry_at_us;
     if (sink->reopen_wanted)
         return 0;
-    sync_at_us = jsonl_file_sync_due(&sink->file);
+    int64_t sync_at_us = jsonl_file_sync_due(&sink->file);
     return sync_at_us < sink->retention_at_us ? sync_at_us : sink->retention_at_us;
 }
 
