@@ -18,7 +18,7 @@ static unsigned digit_value(unsigned char c)
     return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
-static bool decode(struct buffer *bytes, const char *digits, size_t size)
+bool json_base64_decode(struct buffer *bytes, const char *digits, size_t size)
 {
     if (size % 4 != 0)
         return false;
@@ -84,7 +84,7 @@ enum json_blob json_blob_decode(const struct json_value *object, struct buffer *
     if (!buffer_ok(&scratch)) {
         bytes->failed = true;
         result = JSON_BLOB_OK; /* what stopped us was memory: the buffer says so */
-    } else if (decode(bytes, value.text, value.size)) {
+    } else if (json_base64_decode(bytes, value.text, value.size)) {
         result = JSON_BLOB_OK;
     }
 out:

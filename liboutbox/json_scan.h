@@ -57,5 +57,6 @@ bool json_double(const struct json_value *, double *);                /* false: 
 /* The bytes of {"$base64":"…"}: appended to bytes. JSON_BLOB_NOT: another object; JSON_BLOB_BAD: not base64. */
 enum json_blob { JSON_BLOB_NOT, JSON_BLOB_OK, JSON_BLOB_BAD };
 enum json_blob json_blob_decode(const struct json_value *object, struct buffer *bytes);
+bool json_base64_decode(struct buffer *bytes, const char *digits, size_t size); /* the digits alone; false: they aren't */
 
 #endif

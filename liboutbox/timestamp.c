@@ -1,6 +1,6 @@
 /* timestamp.c — microseconds since 1970 as RFC 3339 text. Integer arithmetic only: no time zone, no locale, no printf.
  *
- * Every int64 has its text; parsing is left to whoever needs it.
+ * Every int64 has its text, and that text its int64. Other forms of RFC 3339 are nobody's here.
  */
 #include "timestamp.h"
 
@@ -76,6 +76,63 @@ int timestamp_format(char out[TIMESTAMP_SIZE], int64_t us)
     *to++ = 'Z';
     *to = '\0';
     return (int)(to - out);
+}
+
+/* ---- And back ----------------------------------------------------------------------------------------------------- */
+
+static bool take_digits(const char **at, const char *end, int digits, int64_t *value)
+{
+    *value = 0;
+    if (end - *at < digits)
+        return false;
+    for (int i = 0; i < digits; i++, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return false;
+        *value = *value * 10 + (**at - '0');
+    }
+    return true;
+}
+
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    if (month <= 2)
+        year--;
+    int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
+    int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * DAYS_PER_ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year - DAYS_TO_1970;
+}
+
+bool timestamp_parse(const char *text, size_t size, int64_t *us)
+{
+    static const char AFTER[] = {'-', 'T', ':',
+                                 ':', '.', 'Z'}; /* what stands behind month, day, hour, minute, second, fraction */
+    static const int DIGITS[] = {2, 2, 2, 2, 2, 6};
+    enum { MONTH, DAY, HOUR, MINUTE, SECOND, FRACTION, PARTS, YEAR_DIGITS_MAX = 6 };
+    const char *at = text, *end = text + size;
+    int64_t year, part[PARTS], value;
+
+    bool negative = size > 0 && *at == '-', sign = negative || (size > 0 && *at == '+');
+    at += sign;
+    int digits = 0;
+    while (digits < end - at && at[digits] >= '0' && at[digits] <= '9')
+        digits++;
+    if (digits < 4 || digits > YEAR_DIGITS_MAX || !take_digits(&at, end, digits, &year) || at == end || *at++ != '-')
+        return false;
+    for (int i = 0; i < PARTS; i++)
+        if (!take_digits(&at, end, DIGITS[i], &part[i]) || at == end || *at++ != AFTER[i])
+            return false;
+    if (at != end || part[MONTH] < 1 || part[MONTH] > 12 || part[DAY] < 1 || part[DAY] > 31)
+        return false;
+    int64_t day = days_of(negative ? -year : year, part[MONTH], part[DAY]);
+    int64_t of_day = ((part[HOUR] * 60 + part[MINUTE]) * 60 + part[SECOND]) * 1000000 + part[FRACTION];
+    if (day < 0) { /* the first day of all begins before INT64_MIN */
+        day++;
+        of_day -= US_PER_DAY;
+    }
+    if (__builtin_mul_overflow(day, US_PER_DAY, &value) || __builtin_add_overflow(value, of_day, &value))
+        return false;
+    *us = value;
+    return true;
 }
 
 int64_t timestamp_now_us(void)

@@ -38,6 +38,9 @@ static void known_times_have_their_text(void **state)
         int size = timestamp_format(text, cases[i].us);
         assert_string_equal(text, cases[i].text);
         assert_int_equal(size, strlen(text));
+        int64_t us = 17;
+        assert_true(timestamp_parse(text, (size_t)size, &us));
+        assert_int_equal(us, cases[i].us);
     }
 }
 
@@ -53,6 +56,33 @@ static void every_day_of_eight_centuries_agrees_with_gmtime(void **state)
                  tm.tm_mday);
         timestamp_format(text, (int64_t)seconds * 1000000 + 7);
         assert_string_equal(text, expected);
+    }
+}
+
+static void text_of_another_form_is_no_time(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",
+        "-",
+        "2026",
+        "2026-11-21",
+        "2026-11-21T05:21:00Z",
+        "2026-11-21T05:21:00.123Z",
+        "2026-11-21T05:21:00.123456",
+        "2026-11-21T05:21:00.123456Z ",
+        "2026-11-21T05:21:00.123456+01:00",
+        "2026-13-21T05:21:00.123456Z",
+        "2026-00-21T05:21:00.123456Z",
+        "2026-11-00T05:21:00.123456Z",
+        "2026-1x-21T05:21:00.123456Z",
+        "+999999-01-01T00:00:00.000000Z",
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int64_t us = 17;
+        if (timestamp_parse(texts[i], strlen(texts[i]), &us) || us != 17)
+            fail_msg("\"%s\" was read as %lld", texts[i], (long long)us);
     }
 }
 
@@ -73,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_times_have_their_text),
         cmocka_unit_test(every_day_of_eight_centuries_agrees_with_gmtime),
+        cmocka_unit_test(text_of_another_form_is_no_time),
         cmocka_unit_test(now_is_the_wall_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
