@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "event_batch.h"
 #include "value.h"
@@ -19,6 +20,7 @@ enum text {
     TEXT_PAYLOAD,
     TEXT_HEADERS,
     TEXT_ORDERING_KEY,
+    TEXT_ERROR,
     TEXT_COUNT
 };
 
@@ -117,6 +119,37 @@ bool event_batch_add(struct event_batch *b, sqlite3_stmt *st, const char *source
     return buffer_ok(&b->arena);
 }
 
+static void put_text(struct event_batch *b, struct stored_event *e, enum text which, const void *text, size_t size)
+{
+    if (text)
+        add_text(b, e, which, text, size);
+}
+
+bool event_batch_put(struct event_batch *b, const outbox_event *from)
+{
+    struct stored_event *e = make_room(b);
+    if (!e)
+        return false;
+    *e = (struct stored_event){.seq = from->seq,
+                               .prev = from->prev,
+                               .revision = from->revision,
+                               .time_us = from->time_us,
+                               .at = b->arena.size,
+                               .payload_is_blob = from->payload_is_blob};
+    put_text(b, e, TEXT_ID, from->id, from->id ? strlen(from->id) : 0);
+    put_text(b, e, TEXT_TOPIC, from->topic, from->topic_size);
+    put_text(b, e, TEXT_TABLE, from->table, from->table_size);
+    put_text(b, e, TEXT_KEY, from->key, from->key_size);
+    put_text(b, e, TEXT_OP, from->op, from->op ? strlen(from->op) : 0);
+    put_text(b, e, TEXT_BEFORE, from->before, from->before_size);
+    put_text(b, e, TEXT_PAYLOAD, from->payload, from->payload_size);
+    put_text(b, e, TEXT_HEADERS, from->headers, from->headers_size);
+    put_text(b, e, TEXT_ORDERING_KEY, from->ordering_key, from->ordering_key_size);
+    put_text(b, e, TEXT_ERROR, from->error, from->error ? strlen(from->error) : 0);
+    b->count++;
+    return buffer_ok(&b->arena);
+}
+
 outbox_event *event_batch_next(struct event_batch *b)
 {
     const char *texts[TEXT_COUNT] = {NULL};
@@ -152,6 +185,7 @@ outbox_event *event_batch_next(struct event_batch *b)
         .before_size = e->sizes[TEXT_BEFORE],
         .headers_size = e->sizes[TEXT_HEADERS],
         .payload_is_blob = e->payload_is_blob,
+        .error = texts[TEXT_ERROR],
     };
     return &b->event;
 }

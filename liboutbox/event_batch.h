@@ -1,4 +1,4 @@
-/* event_batch.h — events copied out of the database, so that no read transaction outlives the read.
+/* event_batch.h — events copied out of where they were read, so that no read transaction outlives the read.
  *
  * One arena and one array, kept over batches: after warm-up a batch allocates nothing.
  */
@@ -28,6 +28,9 @@ void event_batch_free(struct event_batch *);
 
 /* Copies the row that st stands on. false: out of memory. */
 bool event_batch_add(struct event_batch *, sqlite3_stmt *st, const char *source);
+
+/* Copies an event whose texts are somebody else's; only those with a size may lack their NUL. false: out of memory. */
+bool event_batch_put(struct event_batch *, const outbox_event *);
 
 /* The next event, pointing into the batch. NULL: no more. */
 outbox_event *event_batch_next(struct event_batch *);

@@ -266,6 +266,7 @@ typedef struct outbox_event {
     const char *headers;      /* JSON object; NULL where none */
     size_t topic_size, table_size, key_size, ordering_key_size, payload_size, before_size, headers_size;
     int payload_is_blob;
+    const char *error; /* files only: why payload and before could not be delivered and are NULL; NULL: they could */
 } outbox_event;
 
 enum { OUTBOX_FROM_START = 0, OUTBOX_FROM_NOW = 1 };
