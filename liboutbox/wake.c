@@ -33,9 +33,9 @@ struct wake {
     bool listening;                       /* inotify makes the descriptor readable; not while a look is near anyway */
     bool written;                         /* the last drain saw a write to the WAL */
     int64_t pause_us;                     /* until the next look */
-    char *folder, *wal;                   /* paths */
+    char *folder, *wal;                   /* paths; what is watched may be any file instead of a WAL */
     const char *wal_name;
-    size_t db_name_size; /* wal_name begins with the database's */
+    size_t db_name_size; /* wal_name begins with the database's; for any other file it is all of it */
 };
 
 /* ---- The timer ---------------------------------------------------------------------------------------------------- */
@@ -224,21 +224,18 @@ int wake_wait(struct wake *w, int timeout_ms)
 
 /* ---- Open and close ----------------------------------------------------------------------------------------------- */
 
-/* SQLite follows symbolic links, and has the WAL beside the file itself. */
-static bool remember_names(struct wake *w, const char *db_path)
+/* The file watched is path and suffix. */
+static bool remember_names(struct wake *w, const char *path, const char *suffix)
 {
-    char *real = realpath(db_path, NULL);
-    const char *path = real ? real : db_path, *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t folder_size = (size_t)(name - path);
 
     w->db_name_size = strlen(name);
     w->folder = folder_size ? strndup(path, folder_size) : strdup(".");
-    if (asprintf(&w->wal, "%s-wal", path) < 0)
+    if (asprintf(&w->wal, "%s%s", path, suffix) < 0)
         w->wal = NULL;
     else
         w->wal_name = w->wal + folder_size;
-    free(real);
     return w->folder && w->wal;
 }
 
@@ -249,7 +246,7 @@ static bool join(struct wake *w, int fd)
     return fd >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-struct wake *wake_open(const char *db_path)
+static struct wake *open_on(const char *path, const char *suffix)
 {
     struct wake *w = calloc(1, sizeof *w);
 
@@ -265,7 +262,7 @@ struct wake *wake_open(const char *db_path)
         w->inotify = -1;
     }
     w->listening = w->inotify >= 0;
-    if (!remember_names(w, db_path) || !join(w, w->timer) || !join(w, w->poked)) {
+    if (!remember_names(w, path, suffix) || !join(w, w->timer) || !join(w, w->poked)) {
         wake_close(w);
         return NULL;
     }
@@ -273,6 +270,21 @@ struct wake *wake_open(const char *db_path)
     w->written = true; /* for all we know, just before the watch */
     rest(w, PAUSE_FIRST_US);
     return w;
+}
+
+/* SQLite follows symbolic links, and has the WAL beside the file itself. */
+struct wake *wake_open(const char *db_path)
+{
+    char *real = realpath(db_path, NULL);
+    struct wake *w = open_on(real ? real : db_path, "-wal");
+
+    free(real);
+    return w;
+}
+
+struct wake *wake_open_file(const char *path)
+{
+    return open_on(path, "");
 }
 
 void wake_close(struct wake *w)

@@ -1,4 +1,4 @@
-/* wake.h — waits for other processes' commits without polling.
+/* wake.h — waits for other processes' commits, or for their lines in a file, without polling.
  *
  * inotify watches the -wal file (IN_MODIFY) and its directory (created, removed, renamed); it fires when the WAL is
  * written, often before the commit can be seen, so a wake is followed by a short burst of looks with growing pauses.
@@ -24,6 +24,11 @@ struct wake;
 /* db_path is absolute. NULL with errno where not even an eventfd can be had. inotify that can't be had (no watches
  * left) is no error: wake_is_polling() then says true. */
 struct wake *wake_open(const char *db_path);
+
+/* The same for a file that grows and whose name moves on to another one: WAKE_MOVED says that it did. It need not be
+ * there yet. */
+struct wake *wake_open_file(const char *path);
+
 void wake_close(struct wake *);
 
 int wake_fd(const struct wake *);
