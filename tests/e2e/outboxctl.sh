@@ -176,8 +176,9 @@ kill -TERM $follower
 wait $follower; code=$?
 ok "SIGTERM too ends it with 0" exits 0
 
-timeout 10 "$ctl" events --follow 2>err | head -n 1 >out
-ok "--follow ends when its reader does" test "$(wc -l <out)" = 1
+timeout 10 "$ctl" events --after 99999 --follow 2>err | true
+code=${PIPESTATUS[0]}
+ok "--follow ends when its reader does, with nothing to write" exits 0
 
 mkfifo slow
 "$ctl" events >slow 2>err &
