@@ -69,6 +69,17 @@ static int note_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
     return 0;
 }
 
+/* The end key, where nobody but us has written it. */
+static int note_end(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+    if (cfg->line <= reading->last_line) {
+        cfg_error(cfg, "no such option '%s'", cfg_opt_name(opt));
+        return -1;
+    }
+    *(const char **)result = value;
+    return 0;
+}
+
 /* ---- Reading ----------------------------------------------------------------------------------------------------------- */
 
 static bool complain(const char *path, int line, const char *words)
@@ -124,7 +135,8 @@ static void list_keys(bool of_sinks, cfg_opt_t keys[KEYS_MAX])
 {
     const cfg_opt_t end_mark = CFG_STR(end_key, NULL, CFGF_NODEFAULT), end = CFG_END();
     int n = 0;
-    keys[n++] = end_mark;
+    keys[n] = end_mark;
+    keys[n++].parsecb = note_end;
     for (size_t i = 0; i < relay_option_count && n < KEYS_MAX - 2; i++) {
         const struct option *o = &relay_options[i];
         bool listed = (o->group != GROUP_RELAY) != of_sinks || !(o->traits & OPTION_IN_FILE);

@@ -64,8 +64,12 @@ static bool read_scaled(const char *text, const struct unit *units, int unit_cou
     if (!unit)
         return false;
     for (int i = 0; i < unit_count; i++)
-        if (!strcmp(unit, units[i].name))
-            return !__builtin_mul_overflow(n, units[i].factor, out);
+        if (!strcmp(unit, units[i].name)) {
+            bool fits = !__builtin_mul_overflow(n, units[i].factor, &n);
+            if (fits)
+                *out = n;
+            return fits;
+        }
     return false;
 }
 
