@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # relay_durable.sh — nothing leaves before it is on stable storage, and nobody opens the database's files by hand.
+# shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
+# shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
 
 if ! strace -f -o /dev/null true 2>/dev/null; then
@@ -16,7 +18,8 @@ sqlite3 "$DB" <"$TMP/keeper" >/dev/null &
 exec 9>"$TMP/keeper"
 echo "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;
       INSERT INTO outbox_events(topic, payload) VALUES('t', '1'), ('t', '2');" >&9
-ok "an event is committed" await 10 eval '[ "$(sql "SELECT count(*) FROM outbox")" = 2 ]'
+is_committed() { [ "$(sql 'SELECT count(*) FROM outbox')" = 2 ]; }
+ok "an event is committed" await 10 is_committed
 strace -f -y -e trace=write,pwrite64,fdatasync,fsync,openat -o "$TMP/trace" \
     outbox-relay --db "$DB" --stdout --once >"$TMP/out" 2>"$TMP/err"
 is "it is delivered" "$(seqs "$TMP/out")" "1 2 "

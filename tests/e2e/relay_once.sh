@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # relay_once.sh — `outbox-relay --once`: what it delivers, reclaims and exits with.
+# shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
+# shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
 
 new_database

@@ -1,21 +1,35 @@
 #!/usr/bin/env bash
 # relay_signals.sh — a running relay: commits found without polling, stops, reloads, a reader that goes away.
+# shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
+# shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
 
 # voluntary_switches PID: how often its threads have gone to sleep.
 voluntary_switches() { cat /proc/"$1"/task/*/status | awk '/^voluntary_ctxt/ { n += $2 } END { print n }'; }
 
+is_reclaimed() { [ "$(sql 'SELECT count(*) FROM outbox')" = 0 ]; }
+# all_acked SEQ CONSUMER…: each of them has acknowledged it.
+all_acked() {
+    local seq=$1 consumer
+    shift
+    for consumer; do is_acked "$consumer" "$seq" || return 1; done
+}
+
 new_database
 start one --stdout --consumer one
-ok "a commit is delivered" await 10 eval 'emit 1 && test -s "$TMP/one.out"'
+ok "a new consumer is registered" await 10 is_acked one 0
+emit 1
+ok "a commit is delivered" await 10 test -s "$TMP/one.out"
 ok "and acknowledged" await 10 is_acked one 1
 is "an idle relay holds up no checkpoint" "$(sql 'PRAGMA wal_checkpoint(TRUNCATE)')" "0|0|0"
 emit 1
 ok "and finds the next commit in the new WAL" await 10 is_acked one 2
 
-# The janitor's last look is a second after the acknowledgement; then it is quiet.
-await 10 eval '[ "$(sql "SELECT count(*) FROM outbox")" = 0 ]'
+# After the last commit (the janitor's, a second after the acknowledgement) come looks at growing intervals.
+is_quiet() { [ $(($(date +%s) - $(stat -c %Y "$DB-wal"))) -ge 4 ]; }
+ok "what was acknowledged is reclaimed" await 10 is_reclaimed
+await 20 is_quiet
 before=$(voluntary_switches "$pid")
 read -rt 5 <> <(:)
 after=$(voluntary_switches "$pid")
@@ -48,7 +62,7 @@ timeout 20 cat <&8 >"$TMP/rest" &
 ends "$pid"
 is "a reader that was asleep does not keep it from stopping" "$code" 0
 wait %% 2>/dev/null
-ok "and has whole lines only" eval '[ -z "$(tail -c 1 "$TMP/rest" | tr -d "\n")" ]'
+is "and has whole lines only" "$(tail -c 1 "$TMP/rest" | tr -d '\n')" ""
 exec 7<&- 8<&-
 
 (
@@ -68,19 +82,19 @@ outbox-relay --config "$TMP/relay.conf" 2>"$TMP/conf.err" &
 pid=$!
 emit 1
 last=$(sql 'SELECT max(seq) FROM change_log')
-ok "every sink of a config delivers" await 10 eval 'is_acked keep $last && is_acked drop $last'
+ok "every sink of a config delivers" await 10 all_acked "$last" keep drop
 token=$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'keep'")
 echo 'sink keep { null = }' >"$TMP/bad.conf"
 cp "$TMP/relay.conf" "$TMP/good.conf" && cp "$TMP/bad.conf" "$TMP/relay.conf"
 kill -HUP "$pid"
 ok "a bad config is said" await 10 grep -q 'settings stay as they are' "$TMP/conf.err"
 emit 1
-ok "and the old one goes on" await 10 eval 'is_acked drop $((last + 1))'
+ok "and the old one goes on" await 10 is_acked drop $((last + 1))
 printf 'db = "%s"\nsink keep { null = true }\nsink new { null = true }\n' "$DB" >"$TMP/relay.conf"
 kill -HUP "$pid"
-ok "a new sink starts" await 10 eval 'test -n "$(acked new)"'
+ok "a new sink starts" await 10 is_acked new $((last + 1))
 emit 1
-ok "and delivers" await 10 eval 'is_acked new $((last + 2)) && is_acked keep $((last + 2))'
+ok "and delivers" await 10 all_acked $((last + 2)) new keep
 is "the one that is gone does not" "$(acked drop)" "$((last + 1))"
 is "an unchanged one was not restarted" "$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'keep'")" "$token"
 mv "$DB" "$DB.away"

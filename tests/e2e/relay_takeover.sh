@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # relay_takeover.sh — two relays never fight: the second waits, takes over at once, and no token is used twice.
+# shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
+# shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
 
 new_database
@@ -18,6 +20,7 @@ ok "the first goes on" await 10 is_acked c 11
 is "the second delivers nothing meanwhile" "$(cat "$TMP/second.out")" ""
 
 kill -KILL "$first"
+wait "$first" 2>/dev/null
 emit 5
 ok "after kill -9 the second takes over" await 5 is_acked c 16
 is "each event was delivered once" "$(seqs "$TMP/first.out")$(seqs "$TMP/second.out")" "$(seq 1 16 | tr '\n' ' ')"
