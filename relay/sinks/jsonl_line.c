@@ -64,7 +64,7 @@ bool jsonl_line_parse(const char *text, size_t size, struct jsonl_line *line)
     struct json_value name, value, id = {0};
     bool has_seq = false, has_prev = false, ok = true;
 
-    if (size == 0 || text[0] != '{' || !json_check(text, size, NULL) || !json_walk_begin(&walk, text, size))
+    if (size == 0 || text[0] != '{' || !json_check_event(text, size, NULL) || !json_walk_begin(&walk, text, size))
         return false;
     memset(line, 0, sizeof *line);
     while (ok && json_walk_member(&walk, &name, &value)) {
