@@ -24,6 +24,7 @@ struct settings_rig {
 
 static inline void rig_write(const char *name, mode_t mode, const void *content, size_t size)
 {
+    unlink(name); /* ext4 writes a file out at once where it is truncated and filled anew */
     FILE *file = fopen(name, "w");
     assert_non_null(file);
     assert_int_equal(fwrite(content, 1, size, file), size);

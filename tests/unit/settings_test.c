@@ -193,6 +193,7 @@ static void no_argument_at_all_is_survived(void **state)
     struct settings_rig *rig = *state;
     char *none[] = {NULL};
     assert_int_equal(settings_load(&rig->settings, 0, none, rig->message, sizeof rig->message), SETTINGS_BAD);
+    settings_free(&rig->settings);
     char small[8];
     assert_int_equal(settings_load(&rig->settings, 0, none, small, sizeof small), SETTINGS_BAD);
     assert_int_equal(strlen(small), sizeof small - 1);
