@@ -183,9 +183,9 @@ ok "--follow ends when its reader does, with nothing to write" exits 0
 mkfifo slow
 "$ctl" events >slow 2>err &
 exec 7<slow
-read -r _ <&7 # it has read its first batch, and more than the pipe holds is still to be written
-sql 'PRAGMA wal_checkpoint(TRUNCATE)' >checkpoint
-ok "a reader that takes no more holds no transaction open" test "$(cut -d'|' -f1 checkpoint)" = 0
+read -r _ <&7 # it has begun, and more than the pipe holds is still to be written
+free() { [ "$(sql 'PRAGMA wal_checkpoint(TRUNCATE)' | cut -d'|' -f1)" = 0 ]; }
+ok "a reader that takes no more holds no transaction open" within 5 free
 exec 7<&-
 wait
 
