@@ -21,7 +21,8 @@ sqlite3 "$db" "BEGIN IMMEDIATE; INSERT INTO counters(id) VALUES ('ghost'); INSER
 outboxctl --db "$db" emit end end '{}' >/dev/null
 ok "the relay catches up" await 30 grep -q '"topic":"end"' events.jsonl
 kill -TERM $relay
-ok "and ends with 0" wait $relay
+wait $relay
+is "and ends with 0" $? 0
 
 total=$((4 * rounds))
 is "the counters hold every addition" "$(sqlite3 "$db" 'SELECT sum(n), sum(revision) FROM counters')" "$total|$total"

@@ -5,8 +5,8 @@
 # block LANGUAGE WORD: the first fenced block of that language that holds WORD.
 block() {
     awk -v lang="\`\`\`$1" -v word="$2" '
-        !inside && $0 == lang { inside = 1; text = ""; next }
-        inside && /^```$/ { inside = 0; if (!found && index(text, word)) { printf "%s", text; found = 1 } next }
+        !inside && /^```/ { inside = 1; ours = $0 == lang; text = ""; next }
+        inside && /^```$/ { inside = 0; if (ours && !found && index(text, word)) { printf "%s", text; found = 1 } next }
         inside { text = text $0 "\n" }' "$ROOT/README.md"
 }
 
@@ -37,7 +37,9 @@ ok "the C example compiles without a warning against what was installed" \
 is "and does what it says" "$(LD_LIBRARY_PATH="$TMP/root/usr/lib" ./ship 2>&1)" \
     "table orders, key o-7: expected revision 4, found 1
 o-7 is at revision 2, event 2"
-ok "the man pages are there" test -s "$TMP/root/usr/share/man/man1/outbox-relay.1" -a -s "$TMP/root/usr/share/man/man1/outboxctl.1"
+for page in outbox-relay outboxctl; do
+    ok "$page has its man page" test -s "$TMP/root/usr/share/man/man1/$page.1"
+done
 cd .. || exit 1
 
 mkdir conf && head -c 32 /dev/urandom | base64 >conf/billing.secret && chmod 600 conf/billing.secret
