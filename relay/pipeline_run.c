@@ -223,6 +223,8 @@ static enum stage look_at_once(struct pipeline *p)
     int64_t patience_us = ONCE_STALL_US;
     if (p->options.settings->kind == SINK_WEBHOOK)
         patience_us += p->options.settings->webhook.timeout_us;
+    else if (p->options.settings->kind == SINK_EXEC)
+        patience_us += p->options.settings->exec.timeout_us;
     bool stalled = clock_monotonic_us() - p->progress_at_us > patience_us;
     return p->read_seq >= p->options.once_seq || stalled ? STAGE_FINISH : STAGE_DELIVER;
 }

@@ -58,6 +58,7 @@ static const struct sink_ops *ops_of(enum sink_kind kind)
     switch (kind) {
     case SINK_JSONL: return &sink_jsonl;
     case SINK_WEBHOOK: return &sink_webhook;
+    case SINK_EXEC: return &sink_exec;
     case SINK_STDOUT: return &sink_stdout;
     case SINK_NULL: break;
     }

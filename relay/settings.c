@@ -141,7 +141,7 @@ static struct draft *find_owner(struct loading *l, const struct given *g, int *f
     *fitting = 0;
     for (int i = 0; i < l->draft_count; i++) {
         struct draft *d = &l->drafts[i];
-        if (!option_fits(g->option, d->kind) || (g->option->traits & OPTION_MAKES_SINK && d->file))
+        if (!option_for(g->option, d->kind) || (g->option->traits & OPTION_MAKES_SINK && d->file))
             continue;
         owner = d;
         ++*fitting;
@@ -170,7 +170,9 @@ static bool hand_out_flags(struct loading *l)
             continue; /* meant for another program's or another day's webhook */
         if (fitting != 1)
             return complain_of_owner(l, g, fitting);
-        if (!given_add(&owner->given, g))
+        struct given owned = *g;
+        owned.option = option_for(g->option, owner->kind);
+        if (!given_add(&owner->given, &owned))
             return no_memory(l);
     }
     return true;
@@ -311,6 +313,7 @@ static void free_sink(struct sink_settings *s)
     free(s->transform);
     free(s->before_transform);
     free(s->jsonl.path);
+    free(s->exec.command);
     free(s->webhook.url);
     free(s->webhook.url_shown);
     headers_clear(&s->webhook);

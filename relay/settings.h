@@ -12,7 +12,7 @@
 
 #include "log.h"
 
-enum sink_kind { SINK_JSONL, SINK_WEBHOOK, SINK_STDOUT, SINK_NULL };
+enum sink_kind { SINK_JSONL, SINK_WEBHOOK, SINK_EXEC, SINK_STDOUT, SINK_NULL };
 
 enum start_at { START_OLDEST, START_NOW, START_SEQ };
 
@@ -53,6 +53,11 @@ struct webhook_settings {
     bool allow_http;          /* --allow-http: plain http to public addresses too */
 };
 
+struct exec_settings {
+    char *command;      /* for /bin/sh -c */
+    int64_t timeout_us; /* --timeout, 30s: for its end once its input is to be closed */
+};
+
 struct sink_settings {
     char *name;     /* the section's title, or the kind's name */
     char *consumer; /* --consumer, or name */
@@ -66,6 +71,7 @@ struct sink_settings {
     char *before_transform;
     struct jsonl_settings jsonl;     /* where kind says so */
     struct webhook_settings webhook;
+    struct exec_settings exec;
 };
 
 struct relay_settings {

@@ -216,7 +216,8 @@ static bool take_sink(cfg_t *section, struct config_sink *sink)
     *sink = (struct config_sink){.title = cfg_title(section), .line = section->line};
     if (!find_kind(section, sink)) {
         snprintf(reading->message, reading->message_size,
-                 "%s:%d: sink '%.80s' wants exactly one of jsonl = PATH, webhook = URL, stdout = true, null = true",
+                 "%s:%d: sink '%.80s' wants exactly one of jsonl = PATH, webhook = URL, exec = CMD, stdout = true, "
+                 "null = true",
                  reading->path, sink->line, sink->title);
         return false;
     }

@@ -54,6 +54,8 @@ bool settings_equal(const struct sink_settings *a, const struct sink_settings *b
     switch (a->kind) {
     case SINK_JSONL: return same && same_jsonl(&a->jsonl, &b->jsonl);
     case SINK_WEBHOOK: return same && same_webhook(&a->webhook, &b->webhook);
+    case SINK_EXEC:
+        return same && same_text(a->exec.command, b->exec.command) && a->exec.timeout_us == b->exec.timeout_us;
     case SINK_STDOUT:
     case SINK_NULL: break;
     }

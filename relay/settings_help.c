@@ -7,8 +7,9 @@
 enum { COLUMN = 30 };
 
 static const char *const group_titles[] = {
-    [GROUP_RELAY] = "The relay",   [GROUP_SINK] = "Any sink",          [GROUP_JSONL] = "A file of JSON lines",
-    [GROUP_WEBHOOK] = "A webhook", [GROUP_STDOUT] = "Standard output", [GROUP_NULL] = "Nowhere",
+    [GROUP_RELAY] = "The relay",   [GROUP_SINK] = "Any sink",  [GROUP_JSONL] = "A file of JSON lines",
+    [GROUP_WEBHOOK] = "A webhook", [GROUP_EXEC] = "A command", [GROUP_STDOUT] = "Standard output",
+    [GROUP_NULL] = "Nowhere",
 };
 
 static void print_option(const struct option *o)
@@ -31,7 +32,7 @@ static void print_option(const struct option *o)
 
 void help_print(void)
 {
-    puts("Usage: outbox-relay [--db PATH] --jsonl PATH | --webhook URL | --stdout [OPTION]...\n"
+    puts("Usage: outbox-relay [--db PATH] --jsonl PATH | --webhook URL | --exec CMD | --stdout [OPTION]...\n"
          "       outbox-relay --config FILE\n"
          "Delivers what an application's outbox owes: see outbox-relay(1).");
     enum option_group group = GROUP_NULL;

@@ -26,6 +26,7 @@ static const char *const dead_ways[] = {"park", "skip", NULL};
 #define JSONL(name) GROUP_JSONL, offsetof(struct sink_settings, jsonl.name)
 #define HOOK(name)  GROUP_WEBHOOK, offsetof(struct sink_settings, webhook.name)
 #define HOOKS       GROUP_WEBHOOK, offsetof(struct sink_settings, webhook)
+#define EXEC(name)  GROUP_EXEC, offsetof(struct sink_settings, exec.name)
 
 /* clang-format off */
 const struct option relay_options[] = {
@@ -92,6 +93,11 @@ const struct option relay_options[] = {
     {"allow-http", HOOK(allow_http), OPTION_IN_FILE | OPTION_SWITCH, &type_switch,
      .help = "plain http to public addresses too"},
 
+    {"exec", EXEC(command), OPTION_IN_FILE | OPTION_MAKES_SINK, &type_text,
+     .argument = "CMD", .help = "write each event to this command as a line of JSON; the seqs it prints acknowledge"},
+    {"timeout", EXEC(timeout_us), OPTION_IN_FILE, &type_duration, .fallback = "30s", .least = MS, .most = DAY,
+     .argument = "TIME", .help = "for the command to end after the end of its input"},
+
     {"stdout", GROUP_STDOUT, 0, OPTION_IN_FILE | OPTION_MAKES_SINK | OPTION_SWITCH, &type_presence,
      .help = "write events to standard output; without --consumer no cursor is kept"},
 
@@ -122,6 +128,7 @@ enum sink_kind option_sink_kind(const struct option *o)
     switch (o->group) {
     case GROUP_JSONL: return SINK_JSONL;
     case GROUP_WEBHOOK: return SINK_WEBHOOK;
+    case GROUP_EXEC: return SINK_EXEC;
     case GROUP_STDOUT: return SINK_STDOUT;
     case GROUP_NULL:
     case GROUP_RELAY:
@@ -133,6 +140,16 @@ enum sink_kind option_sink_kind(const struct option *o)
 bool option_fits(const struct option *o, enum sink_kind kind)
 {
     return o->group == GROUP_SINK || (o->group > GROUP_SINK && option_sink_kind(o) == kind);
+}
+
+const struct option *option_for(const struct option *o, enum sink_kind kind)
+{
+    if (option_fits(o, kind))
+        return o;
+    for (size_t i = 0; i < relay_option_count; i++)
+        if (option_fits(&relay_options[i], kind) && !strcmp(relay_options[i].flag, o->flag))
+            return &relay_options[i];
+    return NULL;
 }
 
 const struct option *option_by_key(const char *key, enum sink_kind kind)

@@ -14,7 +14,7 @@
 #include "settings_value.h"
 
 /* Whom an option is for. From GROUP_JSONL on: sinks of that kind only. */
-enum option_group { GROUP_RELAY, GROUP_SINK, GROUP_JSONL, GROUP_WEBHOOK, GROUP_STDOUT, GROUP_NULL };
+enum option_group { GROUP_RELAY, GROUP_SINK, GROUP_JSONL, GROUP_WEBHOOK, GROUP_EXEC, GROUP_STDOUT, GROUP_NULL };
 
 enum option_trait {
     OPTION_IN_FILE = 1,    /* it has a key in the config file */
@@ -50,11 +50,14 @@ struct option_type {
 extern const struct option relay_options[];
 extern const size_t relay_option_count;
 
-const struct option *option_by_flag(const char *flag, size_t length); /* NULL: none */
+const struct option *option_by_flag(const char *flag, size_t length); /* the first of that name; NULL: none */
 const char *option_key(const struct option *);                        /* the flag without its sink's prefix */
 
 /* The option that a key means in a section of this kind. */
 const struct option *option_by_key(const char *key, enum sink_kind kind);
+
+/* What a flag means for a sink of this kind: --timeout is a webhook's or a command's. NULL: nothing. */
+const struct option *option_for(const struct option *, enum sink_kind kind);
 
 bool option_fits(const struct option *, enum sink_kind kind);
 enum sink_kind option_sink_kind(const struct option *); /* of one that makes a sink, or is for one kind */

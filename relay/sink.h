@@ -119,6 +119,6 @@ struct sink_ops {
     void (*close)(struct sink *);  /* frees it; NULL is fine */
 };
 
-extern const struct sink_ops sink_jsonl, sink_webhook, sink_stdout, sink_null;
+extern const struct sink_ops sink_jsonl, sink_webhook, sink_exec, sink_stdout, sink_null;
 
 #endif

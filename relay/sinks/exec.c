@@ -1,0 +1,394 @@
+/* exec.c — the exec sink: lines on a command's standard input, acknowledged by the seqs that it prints.
+ *
+ * One event's way here: put() encodes it, push() moves it into the pipe as far as that takes it without waiting, and a
+ * seq that the command prints acknowledges every line up to it. An exit of 0 after the end of file that finish() brings
+ * acknowledges all that was sent. After any other end nothing is kept: open() starts the command anew, and the lines
+ * without an acknowledgement are read from the database and sent again. The process itself is exec_child.c's, which
+ * line was acknowledged exec_lines.c's.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "encode.h"
+#include "log.h"
+#include "sink.h"
+#include "sinks/exec_child.h"
+#include "sinks/exec_lines.h"
+#include "sinks/trouble.h"
+
+enum {
+    GRACE_MS = 5000,     /* from SIGTERM to SIGKILL, and for a command that has closed its input to end */
+    LAST_WORDS_MAX = 16, /* pieces of output looked at after its death */
+    DIGITS_MAX = 19      /* of a seq */
+};
+
+/* How far the command is from its end. From RUNNING on, a step down at until_us where it hasn't ended by itself. */
+enum phase {
+    PHASE_NONE,       /* no command */
+    PHASE_RUNNING,    /* it is fed */
+    PHASE_LEAVING,    /* its input is closed: by finish(), or by itself */
+    PHASE_TERMINATED, /* SIGTERM was sent */
+    PHASE_KILLED      /* SIGKILL was sent */
+};
+
+struct sink {
+    const struct sink_context *context;
+    struct exec_child child;
+    enum phase phase;
+    int64_t until_us; /* INT64_MAX: no limit */
+    bool finishing;
+    bool fed;                     /* all that was put is in the pipe, and we have closed it */
+    bool distrusted;              /* it acknowledged what it was never sent */
+    char fault[SINK_REASON_SIZE]; /* why we have signalled it; "": we haven't */
+
+    struct trouble trouble;
+    int64_t retry_at_us;
+    bool junk_said, silence_said;
+    int64_t heard_at_us; /* the last acknowledgement, or the start */
+
+    struct exec_lines lines;
+    int64_t settled_seq;
+    char position[DIGITS_MAX + 1]; /* the last line's seq: so prev outlives the relay */
+};
+
+static const struct trouble_pace pace = {1000 * 1000, 60 * 1000 * 1000};
+
+static const char *consumer(const struct sink *s)
+{
+    return s->context->settings->consumer;
+}
+
+static struct sink *exec_create(const struct sink_context *context)
+{
+    struct sink *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->context = context;
+    exec_child_init(&s->child);
+    return s;
+}
+
+/* ---- Failures: said once, tried again ----------------------------------------------------------------------------- */
+
+/* Lets go of the command and of all lines. Crash here, or anywhere: what was not acknowledged is still owed. */
+static void drop(struct sink *s, int grace_ms)
+{
+    exec_child_close(&s->child, grace_ms);
+    s->phase = PHASE_NONE;
+    s->until_us = INT64_MAX;
+    exec_lines_clear(&s->lines);
+    s->finishing = s->fed = s->distrusted = s->silence_said = false;
+    s->fault[0] = '\0';
+}
+
+/* Logged here and not left in context.reason, as at the end nobody would look there. */
+static enum sink_result failed(struct sink *s, const char *words)
+{
+    if (s->context->once || s->finishing)
+        log_write(LOG_LEVEL_WARN, consumer(s), "%s; what it has not acknowledged is sent again at the next start",
+                  words);
+    else
+        s->retry_at_us = trouble_report(&s->trouble, &pace, consumer(s), words, clock_monotonic_us());
+    drop(s, 0);
+    return SINK_LATER;
+}
+
+/* ---- Taking events ------------------------------------------------------------------------------------------------ */
+
+/* The last line's seq, where the position is our own; else the stream's lines begin after the cursor. */
+static int64_t last_line(const struct cursor *cursor)
+{
+    char *end = NULL;
+    int64_t seq = cursor->position ? strtoll(cursor->position, &end, 10) : 0;
+    return seq > 0 && *end == '\0' && seq <= cursor->acked_seq ? seq : cursor->acked_seq;
+}
+
+static enum sink_result exec_open(struct sink *s, struct cursor *cursor)
+{
+    char words[SINK_REASON_SIZE];
+
+    drop(s, 0);
+    exec_lines_begin(&s->lines, cursor->acked_seq, last_line(cursor));
+    s->settled_seq = cursor->acked_seq;
+    s->heard_at_us = clock_monotonic_us();
+    if (!exec_child_start(&s->child, s->context->settings->exec.command)) {
+        snprintf(words, sizeof words, "the command was not started: %s", strerror(errno));
+        return failed(s, words);
+    }
+    s->phase = PHASE_RUNNING;
+    return SINK_OK;
+}
+
+/* The next batch when this one is in the pipe. */
+static int exec_room(const struct sink *s)
+{
+    const char *bytes;
+    bool taking = s->phase == PHASE_RUNNING && !s->finishing && exec_lines_pending(&s->lines, &bytes) == 0;
+    return taking && !exec_lines_full(&s->lines) ? EXEC_LINES_MAX - s->lines.count : 0;
+}
+
+static enum sink_result exec_put(struct sink *s, const struct source_row *row)
+{
+    const struct encode_options options = {.source = s->context->source, .with_prev = true, .prev = s->lines.put_seq};
+    struct buffer *text = &s->lines.text;
+    const char *error = NULL;
+
+    encode_native(text, row, &options, &error);
+    buffer_append_byte(text, '\n');
+    if (!buffer_ok(text))
+        return failed(s, "out of memory");
+    if (error)
+        log_delivery(LOG_LEVEL_WARN, consumer(s), row->event.seq, 0, "delivered", "without its payload: %s", error);
+    exec_lines_put(&s->lines, row->event.seq);
+    return SINK_OK;
+}
+
+static void exec_skip(struct sink *s, int64_t seq)
+{
+    exec_lines_skip(&s->lines, seq);
+}
+
+/* ---- Ending the command ------------------------------------------------------------------------------------------- */
+
+static int64_t timeout_us(const struct sink *s)
+{
+    return s->context->settings->exec.timeout_us;
+}
+
+/* Takes the next step towards its end, if it is time. */
+static void hasten(struct sink *s, int64_t now_us)
+{
+    if (now_us < s->until_us)
+        return;
+    switch (s->phase) {
+    case PHASE_NONE: break;
+    case PHASE_RUNNING: /* finish() waits, and it does not read */
+    case PHASE_LEAVING:
+        if (s->finishing)
+            snprintf(s->fault, sizeof s->fault, "the command did not end within %.1f s: stopped",
+                     (double)timeout_us(s) / 1e6);
+        else
+            snprintf(s->fault, sizeof s->fault, "the command closed its standard input: stopped");
+        exec_child_signal(&s->child, SIGTERM);
+        s->phase = PHASE_TERMINATED;
+        s->until_us = now_us + GRACE_MS * INT64_C(1000);
+        break;
+    case PHASE_TERMINATED: exec_child_signal(&s->child, SIGKILL); s->phase = PHASE_KILLED;
+    /* fall through */
+    case PHASE_KILLED: s->until_us = INT64_MAX; break;
+    }
+}
+
+static void distrust(struct sink *s, int64_t seq)
+{
+    snprintf(s->fault, sizeof s->fault,
+             "the command acknowledged %" PRId64 ", and the last line it was sent is %" PRId64 ": stopped", seq,
+             s->lines.sent_seq);
+    exec_child_signal(&s->child, SIGKILL);
+    s->distrusted = true;
+    s->phase = PHASE_KILLED;
+    s->until_us = INT64_MAX;
+}
+
+static void describe_end(const struct sink *s, int status, char words[SINK_REASON_SIZE])
+{
+    if (s->fault[0])
+        memcpy(words, s->fault, sizeof s->fault);
+    else if (WIFSIGNALED(status))
+        snprintf(words, SINK_REASON_SIZE, "the command was killed by signal %d", WTERMSIG(status));
+    else if (WEXITSTATUS(status) == 127)
+        snprintf(words, SINK_REASON_SIZE, "the command was not found (exit 127)");
+    else if (WEXITSTATUS(status) == 0)
+        snprintf(words, SINK_REASON_SIZE, "the command ended before the end of its input");
+    else
+        snprintf(words, SINK_REASON_SIZE, "the command ended with exit %d", WEXITSTATUS(status));
+}
+
+/* ---- Feeding it and listening to it ------------------------------------------------------------------------------- */
+
+static void feed(struct sink *s, int64_t now_us)
+{
+    const char *bytes;
+    size_t size;
+
+    while (s->phase == PHASE_RUNNING && (size = exec_lines_pending(&s->lines, &bytes)) > 0) {
+        ssize_t n = exec_child_write(&s->child, bytes, size);
+        if (n == 0)
+            return;
+        if (n < 0) { /* most often because it is about to end */
+            s->phase = PHASE_LEAVING;
+            s->until_us = now_us + GRACE_MS * INT64_C(1000);
+            return;
+        }
+        exec_lines_wrote(&s->lines, (size_t)n);
+    }
+    if (s->phase == PHASE_RUNNING && s->finishing) {
+        exec_child_close_input(&s->child);
+        s->fed = true;
+        s->phase = PHASE_LEAVING;
+    }
+}
+
+static void acknowledge(struct sink *s, int64_t seq)
+{
+    if (!exec_lines_ack(&s->lines, seq))
+        return;
+    trouble_over(&s->trouble, consumer(s), "the command");
+    s->silence_said = false;
+    s->heard_at_us = clock_monotonic_us();
+    if (s->finishing && s->context->once && s->phase <= PHASE_LEAVING)
+        s->until_us = s->heard_at_us + timeout_us(s); /* nobody waits for the relay to stop: as long as it goes on */
+}
+
+static bool parse_seq(const char *text, int64_t *seq)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits])
+        return false;
+    errno = 0;
+    *seq = strtoll(text, NULL, 10);
+    return errno == 0;
+}
+
+/* What was heard last, line by line. */
+static void take_lines(struct sink *s)
+{
+    const char *line;
+    int64_t seq;
+
+    while (!s->distrusted && (line = exec_child_line(&s->child)) != NULL) {
+        if (!parse_seq(line, &seq)) {
+            if (!s->junk_said)
+                log_write(LOG_LEVEL_WARN, consumer(s),
+                          "the command printed '%.40s', which is no seq; its standard output is for acknowledgements",
+                          line);
+            s->junk_said = true;
+        } else if (seq > s->lines.sent_seq) {
+            distrust(s, seq);
+        } else {
+            acknowledge(s, seq);
+        }
+    }
+}
+
+/* The command is dead, and will never have more to say than what is in the pipe. */
+static enum sink_result ended(struct sink *s, int status)
+{
+    bool good = s->phase == PHASE_LEAVING && s->fed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    char words[SINK_REASON_SIZE];
+
+    for (int i = 0; i < LAST_WORDS_MAX && exec_child_listen(&s->child); i++)
+        take_lines(s);
+    if (good && !s->distrusted)
+        acknowledge(s, s->lines.sent_seq);
+    describe_end(s, status, words);
+    if (!s->finishing || s->lines.count > 0)
+        return failed(s, words);
+    if (!good)
+        log_write(LOG_LEVEL_WARN, consumer(s), "%s, with everything acknowledged", words);
+    drop(s, 0);
+    return SINK_OK;
+}
+
+/* A command that is told to acknowledge and doesn't would else hold its own events back without a word. */
+static int64_t silence_due(const struct sink *s)
+{
+    bool silent = s->phase == PHASE_RUNNING && !s->silence_said && exec_lines_full(&s->lines);
+    return silent ? s->heard_at_us + timeout_us(s) : INT64_MAX;
+}
+
+static enum sink_result exec_push(struct sink *s)
+{
+    int64_t now_us = clock_monotonic_us();
+    int status;
+
+    if (s->phase == PHASE_NONE)
+        return SINK_LATER;
+    feed(s, now_us);
+    if (exec_child_listen(&s->child))
+        take_lines(s);
+    if (now_us >= silence_due(s)) {
+        log_write(LOG_LEVEL_WARN, consumer(s), "the command has acknowledged none of %d events in %.1f s: waiting",
+                  s->lines.count, (double)timeout_us(s) / 1e6);
+        s->silence_said = true;
+    }
+    hasten(s, now_us);
+    return exec_child_ended(&s->child, &status) ? ended(s, status) : SINK_OK;
+}
+
+static void exec_wait(struct sink *s, int wake_fd, int timeout_ms)
+{
+    const char *bytes;
+    exec_child_wait(&s->child, exec_lines_pending(&s->lines, &bytes) > 0, wake_fd, timeout_ms);
+}
+
+static int64_t exec_due(const struct sink *s)
+{
+    int64_t silence_us = silence_due(s);
+    if (s->phase == PHASE_NONE)
+        return s->retry_at_us;
+    return s->until_us < silence_us ? s->until_us : silence_us;
+}
+
+static bool exec_settle(struct sink *s, struct settlement *out)
+{
+    if (s->settled_seq == s->lines.reached_seq)
+        return false;
+    s->settled_seq = s->lines.reached_seq;
+    snprintf(s->position, sizeof s->position, "%" PRId64, s->lines.acked_seq);
+    *out = (struct settlement){.acked_seq = s->settled_seq, .position = s->position};
+    return true;
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------------ */
+
+/* To stop, only the line begun is completed; --once has all of them sent. Then end of file, and its exit is awaited. */
+static enum sink_result exec_finish(struct sink *s)
+{
+    if (s->phase == PHASE_NONE)
+        return SINK_OK;
+    if (!s->finishing) {
+        s->finishing = true;
+        if (s->phase == PHASE_RUNNING)
+            s->until_us = clock_monotonic_us() + timeout_us(s);
+        if (!s->context->once)
+            exec_lines_cut(&s->lines); /* what it has seen nothing of stays owed */
+    }
+    return SINK_LATER;
+}
+
+static int64_t exec_retrying(const struct sink *s)
+{
+    return s->lines.count;
+}
+
+static void exec_close(struct sink *s)
+{
+    if (!s)
+        return;
+    drop(s, GRACE_MS);
+    exec_lines_free(&s->lines);
+    free(s);
+}
+
+const struct sink_ops sink_exec = {
+    .kind = "exec",
+    .create = exec_create,
+    .open = exec_open,
+    .room = exec_room,
+    .put = exec_put,
+    .skip = exec_skip,
+    .push = exec_push,
+    .wait = exec_wait,
+    .due = exec_due,
+    .settle = exec_settle,
+    .finish = exec_finish,
+    .retrying = exec_retrying,
+    .close = exec_close,
+};

@@ -1,0 +1,209 @@
+/* exec_child.c — a command's process; see exec_child.h.
+ *
+ * Between fork() and exec() the child calls nothing that could take a lock: another thread may have held it. Its pid
+ * stays ours until it is reaped, and it is signalled only before that, so that no signal ever reaches a stranger.
+ */
+#include "sinks/exec_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum { LOOK_MS = 100 /* where the kernel cannot tell of its death */ };
+
+struct pipe {
+    int read_fd, write_fd;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void exec_child_init(struct exec_child *child)
+{
+    *child = (struct exec_child){.pid_fd = -1, .input_fd = -1, .output_fd = -1};
+}
+
+/* ---- Start -------------------------------------------------------------------------------------------------------- */
+
+/* Asks for a SIGTERM at the relay's own death, kill -9 included: its successor begins after the last acknowledgement,
+ * and would have two commands at work on the same events. False: it has died already. */
+static bool die_with_parent(pid_t parent)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
+}
+
+/* In the child. The pipes' descriptors are above 2, as SQLite leaves none of these free for whoever opens after it. */
+static _Noreturn void become(const char *command, pid_t parent, int input_fd, int output_fd)
+{
+    sigset_t none;
+    bool ready = setpgid(0, 0) == 0 && die_with_parent(parent) && dup2(input_fd, STDIN_FILENO) >= 0 &&
+                 dup2(output_fd, STDOUT_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0;
+
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (ready)
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+/* Only our end is made non-blocking: programs do not expect it of their standard input. */
+static bool open_pipe(struct pipe *p, bool we_write)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return false;
+    *p = (struct pipe){fds[0], fds[1]};
+    return fcntl(we_write ? p->write_fd : p->read_fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+bool exec_child_start(struct exec_child *child, const char *command)
+{
+    struct pipe input = {-1, -1}, output = {-1, -1};
+    pid_t self = getpid(), pid = -1;
+
+    if (open_pipe(&input, true) && open_pipe(&output, false))
+        pid = fork();
+    if (pid == 0)
+        become(command, self, input.read_fd, output.write_fd);
+    int error = errno;
+    close_fd(&input.read_fd);
+    close_fd(&output.write_fd);
+    if (pid < 0) {
+        close_fd(&input.write_fd);
+        close_fd(&output.read_fd);
+        errno = error;
+        return false;
+    }
+    setpgid(pid, pid); /* the child does so too: whoever is first, the group is there before it is signalled */
+    exec_child_init(child);
+    child->pid = pid;
+    child->pid_fd = pidfd_open(pid, 0);
+    child->input_fd = input.write_fd;
+    child->output_fd = output.read_fd;
+    return true;
+}
+
+/* ---- Write and listen --------------------------------------------------------------------------------------------- */
+
+ssize_t exec_child_write(struct exec_child *child, const char *bytes, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = write(child->input_fd, bytes, size);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0 || errno == EAGAIN)
+        return n >= 0 ? n : 0;
+    close_fd(&child->input_fd);
+    return -1;
+}
+
+void exec_child_close_input(struct exec_child *child)
+{
+    close_fd(&child->input_fd);
+}
+
+bool exec_child_listen(struct exec_child *child)
+{
+    ssize_t n;
+
+    if (child->output_fd < 0)
+        return false;
+    do
+        n = read(child->output_fd, child->heard, sizeof child->heard);
+    while (n < 0 && errno == EINTR);
+    if (n == 0 || (n < 0 && errno != EAGAIN))
+        close_fd(&child->output_fd);
+    child->heard_begin = 0;
+    child->heard_end = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+const char *exec_child_line(struct exec_child *child)
+{
+    while (child->heard_begin < child->heard_end) {
+        char c = child->heard[child->heard_begin++];
+        if (c == '\n') {
+            child->line[child->line_size] = '\0';
+            child->line_size = 0;
+            return child->line;
+        }
+        if (child->line_size < sizeof child->line - 1)
+            child->line[child->line_size++] = c ? c : '?'; /* a NUL would make a number of what is none */
+    }
+    return NULL;
+}
+
+void exec_child_wait(const struct exec_child *child, bool has_input, int wake_fd, int timeout_ms)
+{
+    struct pollfd fds[] = {
+        {.fd = wake_fd, .events = POLLIN},
+        {.fd = child->output_fd, .events = POLLIN},
+        {.fd = child->pid_fd, .events = POLLIN},
+        {.fd = has_input ? child->input_fd : -1, .events = POLLOUT},
+    };
+    bool blind = child->pid > 0 && child->pid_fd < 0;
+
+    if (blind && (timeout_ms < 0 || timeout_ms > LOOK_MS))
+        timeout_ms = LOOK_MS;
+    poll(fds, sizeof fds / sizeof *fds, timeout_ms);
+}
+
+/* ---- End ---------------------------------------------------------------------------------------------------------- */
+
+void exec_child_signal(const struct exec_child *child, int signal)
+{
+    if (child->pid > 0)
+        kill(-child->pid, signal);
+}
+
+bool exec_child_ended(struct exec_child *child, int *status)
+{
+    siginfo_t info = {0};
+
+    if (child->pid <= 0 || waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid)
+        return false;
+    /* What a failed command has left behind would be at work beside its successor; what a good one has left is its own
+     * business. The pid is no stranger's yet: it is not reaped. */
+    if (info.si_code != CLD_EXITED || info.si_status != 0)
+        exec_child_signal(child, SIGKILL);
+    while (waitpid(child->pid, status, 0) < 0 && errno == EINTR) {
+    }
+    child->pid = 0;
+    close_fd(&child->pid_fd);
+    close_fd(&child->input_fd);
+    return true;
+}
+
+void exec_child_close(struct exec_child *child, int grace_ms)
+{
+    int64_t until_us = clock_monotonic_us() + grace_ms * INT64_C(1000);
+    int status;
+
+    close_fd(&child->input_fd);
+    close_fd(&child->output_fd);
+    exec_child_signal(child, SIGTERM);
+    while (child->pid > 0 && !exec_child_ended(child, &status)) {
+        int64_t now_us = clock_monotonic_us();
+        if (now_us >= until_us)
+            exec_child_signal(child, SIGKILL);
+        exec_child_wait(child, false, -1, now_us < until_us ? clock_poll_ms(until_us, now_us) : LOOK_MS);
+    }
+    exec_child_init(child);
+}
