@@ -83,18 +83,6 @@ static bool number_of(const struct json_value *v, int64_t *number)
     return (v->type == JSON_INTEGER || v->type == JSON_STRING) && digits(v->text, v->size, number);
 }
 
-bool event_line_peek(const char *text, size_t size, int64_t *seq)
-{
-    static const char BEGIN[] = "{\"seq\":";
-    size_t begin = sizeof BEGIN - 1, end = begin;
-
-    if (size < begin || memcmp(text, BEGIN, begin) != 0)
-        return false;
-    while (end < size && isdigit((unsigned char)text[end]))
-        end++;
-    return end < size && text[end] == ',' && digits(text + begin, end - begin, seq);
-}
-
 /* ---- Texts -------------------------------------------------------------------------------------------------------- */
 
 /* Room for all of them was made before: decoded does not move. */

@@ -24,9 +24,6 @@ struct event_line {
  * borrows from text. Out of memory is false too, with decoded failed. */
 bool event_line_parse(struct event_line *, const char *text, size_t size);
 
-/* The seq alone of a line that begins as native ones do; false: look at the whole line. */
-bool event_line_peek(const char *text, size_t size, int64_t *seq);
-
 void event_line_free(struct event_line *);
 
 #endif
