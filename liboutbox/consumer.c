@@ -8,6 +8,7 @@
 
 #include "consumer.h"
 #include "handle.h"
+#include "schema.h"
 #include "timestamp.h"
 #include "transaction.h"
 
@@ -25,11 +26,16 @@ static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WH
 
 static const char sql_ack[] =
     "UPDATE main.consumer_offsets SET acked_seq = max(coalesce(acked_seq, -1), ?3),"
-    " position = coalesce(?4, position), updated_at = ?5 WHERE consumer = ?1 AND lease_token = ?2";
+    " position = nullif(coalesce(?4, position), ''), updated_at = ?5 WHERE consumer = ?1 AND lease_token = ?2";
 
 static const char sql_move[] =
     "UPDATE main.consumer_offsets SET acked_seq = nullif(?3, -1), position = NULL, lease_token = lease_token + 1,"
     " updated_at = ?4 WHERE consumer = ?1 AND lease_token = ?2";
+
+/* How many columns it has (0: there is no such table), and whether they are ours. */
+static const char sql_table[] =
+    "SELECT count(*), group_concat(name) ="
+    " 'consumer,reads,acked_seq,position,lease_owner,lease_token,updated_at,state' FROM pragma_table_info('consumer_offsets', 'main')";
 
 bool consumer_name_is_good(const char *name)
 {
@@ -41,6 +47,11 @@ static int stale(outbox *ob, const struct consumer *c)
 {
     return fail(ob, OUTBOX_STALE, "consumer %s was moved, removed or taken over; close the reader and open it again",
                 c->name);
+}
+
+static int enter(outbox *ob, const struct consumer *c, struct scope *scope)
+{
+    return c->of_files ? scope_join(ob, scope) : scope_enter(ob, scope);
 }
 
 /* Prepares one of the statements; consumer is ?1. */
@@ -127,20 +138,47 @@ static int claim(outbox *ob, struct consumer *c)
     return code;
 }
 
+/* A reader's own database has none of our tables: this one it needs. */
+static int make_table(outbox *ob)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(ob->db, sql_table, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    bool there = rc == SQLITE_ROW && sqlite3_column_int(st, 0), ours = there && sqlite3_column_int(st, 1);
+    sqlite3_finalize(st);
+    if (rc != SQLITE_ROW)
+        return fail_sqlite(ob, rc, "consumer_offsets");
+    if (there && !ours)
+        return fail(
+            ob, OUTBOX_SCHEMA,
+            "the database has a table \"consumer_offsets\" that is not ours; move it out of the way: ALTER TABLE "
+            "\"consumer_offsets\" RENAME TO \"consumer_offsets_old\"");
+    if (there)
+        return OUTBOX_OK;
+    char *sql = schema_consumer_offsets_sql();
+    rc = sql ? sqlite3_exec(ob->db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
+    sqlite3_free(sql);
+    return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(ob, rc, "consumer_offsets");
+}
+
 static int take_row(outbox *ob, struct consumer *c, struct feed *feed, int from)
 {
     struct scope scope;
     bool exists = false;
-    int code = scope_enter(ob, &scope);
+    int code = enter(ob, c, &scope);
     if (code != OUTBOX_OK)
         return code;
-    code = find(ob, c->name, feed->reads, &exists);
+    if (c->of_files)
+        code = make_table(ob);
+    if (code == OUTBOX_OK)
+        code = find(ob, c->name, feed->reads, &exists);
     if (code == OUTBOX_OK && !exists)
         code = enroll(ob, c->name, feed, from);
     if (code == OUTBOX_OK)
         code = claim(ob, c);
     if (code == OUTBOX_OK)
-        code = feed->ops->resume(feed, c->acked_seq, c->position[0] ? c->position : NULL);
+        code = feed->ops->resume(feed, c->acked_seq, c->position);
     return scope_leave(ob, &scope, code);
 }
 
@@ -168,7 +206,7 @@ static int take_lock(outbox *ob, struct consumer *c)
 
 int consumer_take(outbox *ob, const char *name, struct feed *feed, int from, struct consumer *c)
 {
-    *c = (struct consumer){.lock = {-1}};
+    *c = (struct consumer){.lock = {-1}, .of_files = feed->reads};
     memcpy(c->name, name, strlen(name) + 1);
     int code = take_lock(ob, c);
     if (code == OUTBOX_OK)
@@ -207,7 +245,7 @@ int consumer_check(outbox *ob, struct consumer *c)
 int consumer_ack(outbox *ob, struct consumer *c, int64_t seq, const char *position)
 {
     struct scope scope;
-    int code = scope_enter(ob, &scope);
+    int code = enter(ob, c, &scope);
     if (code != OUTBOX_OK)
         return code;
     sqlite3_bind_int64(c->ack, 2, c->lease_token);
@@ -244,10 +282,12 @@ int consumer_restart(outbox *ob, struct consumer *c, struct feed *feed, int from
 {
     struct scope scope;
     int64_t seq = 0;
-    int code = scope_enter(ob, &scope);
+    int code = enter(ob, c, &scope);
     if (code != OUTBOX_OK)
         return code;
     code = feed->ops->start(feed, from, &seq);
+    if (code == OUTBOX_OK)
+        code = feed->ops->resume(feed, seq, "");
     if (code == OUTBOX_OK)
         code = move(ob, c, seq);
     code = scope_leave(ob, &scope, code);

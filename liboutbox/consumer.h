@@ -16,13 +16,14 @@ struct consumer {
     int64_t lease_token; /* ours; another one in the table means that we hold nothing any more */
     int64_t acked_seq;   /* when it was taken; FEED_UNBEGUN (NULL in the table): nothing was there yet */
     char position[CONSUMER_POSITION_MAX + 1]; /* when it was taken; "" where it has none */
+    bool of_files;                            /* its database need have nothing of ours but consumer_offsets */
     sqlite3_stmt *look, *ack;
 };
 
 bool consumer_name_is_good(const char *name); /* 1 to 64 of [A-Za-z0-9._-], no leading dot */
 
 /* Locks, registers at from (OUTBOX_FROM_…) where there is no such consumer, and raises the lease token: the last two
- * in one transaction. BUSY (held by another), INVALID (it follows something else), REWOUND. On failure nothing is
+ * in one transaction, which creates consumer_offsets for a consumer of files where it is missing. BUSY (held by another), INVALID (it follows something else), REWOUND. On failure nothing is
  * held. */
 int consumer_take(outbox *, const char *name, struct feed *, int from, struct consumer *);
 

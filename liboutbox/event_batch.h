@@ -39,9 +39,12 @@ int64_t event_batch_seq(const struct event_batch *, int i); /* of event i, 0 <= 
 void event_batch_set_prev(struct event_batch *, int i, int64_t prev);
 void event_batch_cut(struct event_batch *, int count); /* forgets event count and those behind it */
 
-static inline size_t event_batch_size(const struct event_batch *b) /* bytes of all texts */
+/* Enough for one read: what is held stays within this and one event more. */
+enum { EVENT_BATCH_BYTES = 1 << 20 };
+
+static inline bool event_batch_is_large(const struct event_batch *b)
 {
-    return b->arena.size;
+    return b->arena.size >= EVENT_BATCH_BYTES;
 }
 
 #endif

@@ -22,15 +22,16 @@ struct feed_ops {
      * transaction. */
     int (*start)(struct feed *, int from, int64_t *after_seq);
 
-    /* Told once, before the first read, where a known reader stands, and what feed position() said then (NULL:
-     * nothing). REWOUND: the feed ends before it. */
+    /* Told where the reader stands, before the first read and whenever it was moved, and what position() said then
+     * ("": nothing). REWOUND: the feed ends before it. */
     int (*resume)(struct feed *, int64_t after_seq, const char *position);
 
     /* Fills an empty batch with at most count events after after_seq; none is OUTBOX_OK too. GAP: events are missing
      * between after_seq and first_available. Every other failure may pass: the same read can be made again. */
     int (*read)(struct feed *, int64_t after_seq, int count, struct event_batch *);
 
-    /* What is kept beside a cursor at seq so that resume() knows the feed again; NULL: nothing. */
+    /* What is kept beside a cursor at seq so that resume() knows the feed again; "": nothing is known; NULL: nothing
+     * ever is. */
     const char *(*position)(const struct feed *, int64_t seq);
 
     void (*close)(struct feed *, bool forked); /* forked: the handle is the parent's, free memory only */
@@ -44,10 +45,8 @@ struct feed {
     int64_t first_available; /* after GAP: the first seq there is; 0: none */
 };
 
-/* A batch of large events ends early: what is read ahead stays a few times this size. */
-enum { FEED_BATCH_BYTES = 1 << 20 };
-
 int feed_database_open(outbox *, struct feed **out);
+int feed_files_open(outbox *, const char *jsonl, struct feed **out);
 
 /* REWOUND, in words. */
 int feed_rewound(outbox *, int64_t read_seq, int64_t last_seq);

@@ -85,7 +85,7 @@ static int copy_rows(struct feed_database *f, int64_t after_seq, int count, stru
     sqlite3_bind_int(st, 2, count);
     int rc = SQLITE_ROW;
     bool room = true;
-    while (room && event_batch_size(batch) < FEED_BATCH_BYTES && (rc = sqlite3_step(st)) == SQLITE_ROW)
+    while (room && !event_batch_is_large(batch) && (rc = sqlite3_step(st)) == SQLITE_ROW)
         room = event_batch_add(batch, st, f->feed.ob->source);
     sqlite3_reset(st); /* ends the read transaction */
     if (!room)

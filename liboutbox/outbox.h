@@ -246,10 +246,18 @@ OUTBOX_API int64_t outbox_last_seq(const outbox *);       /* of the last write t
  * until the next call; "" before the first. */
 OUTBOX_API const char *outbox_last_key(const outbox *);
 
-/* ---- Reading: a durable consumer --------------------------------------------------------------------------------- */
+/* ---- Reading: a durable consumer ---------------------------------------------------------------------------------
+ * From the database itself, or from the JSONL files that outbox-relay writes. Either way events come in seq order, each
+ * once it is acknowledged never again, and none is left out: where one that was needed is gone, the reader says so
+ * (OUTBOX_GAP) before it hands out any later one.
+ */
 
 /* One event. Borrowed from the reader: valid until the next outbox_reader_next() or outbox_reader_close(). Strings are
- * NUL-terminated as well as sized; NULL where absent. Grows at its end only. */
+ * NUL-terminated as well as sized; NULL where absent. Grows at its end only.
+ *
+ * Out of files it is what the line has. A CloudEvent has no table, before and headers, but for a traceparent, which is
+ * handed out as the one header; its partitionkey is the ordering_key. A line that says `error` in place of payload and
+ * before (they were not JSON) is an event like any other: both are NULL, error is not. */
 typedef struct outbox_event {
     int64_t seq;
     int64_t prev;     /* the event before it in this stream; of the first, the seq the stream began after */
@@ -269,35 +277,73 @@ typedef struct outbox_event {
     const char *error; /* files only: why payload and before could not be delivered and are NULL; NULL: they could */
 } outbox_event;
 
-enum { OUTBOX_FROM_START = 0, OUTBOX_FROM_NOW = 1 };
+enum { OUTBOX_FROM_START = 0, OUTBOX_FROM_NOW = 1, OUTBOX_FROM_SNAPSHOT = 2 };
 
 typedef struct outbox_reader_options {
     size_t size;
-    int from;        /* where a new consumer begins: OUTBOX_FROM_START, the oldest event owed, or _NOW */
-    int batch_count; /* events read ahead at the most; 0: 100 */
+    int from;          /* where a new consumer begins: OUTBOX_FROM_START or _NOW (see below) */
+    int batch_count;   /* events read ahead at the most; 0: 100. A batch ends at about 1 MiB besides */
+    const char *jsonl; /* the active file of a stream, as given to outbox-relay --jsonl; NULL: the database */
+    const char *const *snapshot_tables; /* for OUTBOX_FROM_SNAPSHOT: names, NULL at the end; NULL: every table of `main`
+                                           with a PRIMARY KEY and a revision */
+    const char *snapshot_db; /* the database to take it from; NULL: the handle's own */
 } outbox_reader_options;
 
 /* Opens consumer (1 to 64 of [A-Za-z0-9._-], no leading dot) and registers it where it is new: from then on nothing it
- * has not acknowledged is reclaimed. The consumer is held by a lock on DATABASE.CONSUMER.lock, which dies with this
- * process. The reader belongs to its handle, is used by the handle's thread, and is closed before it.
- * Errors: BUSY (held by another: errmsg names it), INVALID, REWOUND, SCHEMA, MISUSE inside a transaction, and those
- * of a write. */
+ * has not acknowledged is reclaimed; of a stream's segments that holds only where the handle's database is the
+ * relay's. The consumer is held by a lock on DATABASE.CONSUMER.lock, which dies with this process. The reader belongs to
+ * its handle, is used by the handle's thread, and is closed before it. options may be NULL; their strings are copied.
+ *
+ * from: OUTBOX_FROM_START is the oldest event owed, or the first line there is of the stream; OUTBOX_FROM_NOW is behind
+ * the last one. It counts for a new consumer only. For a stream that has no line yet both are its first one, whichever
+ * that will be.
+ *
+ * consumer NULL is a listener: it begins at from each time it is opened, keeps no cursor, holds nothing back, needs no
+ * lock, and can acknowledge nothing (MISUSE).
+ *
+ * With jsonl the cursor is a row of consumer_offsets in the handle's database, which may be one of the reader's own,
+ * opened by the application and attached: where it has none of our tables, this one is created. Work kept in that
+ * database is exactly once when it shares a transaction with outbox_reader_ack().
+ *
+ * Errors: BUSY (held by another: errmsg names it), INVALID (the name; the consumer reads something else), REWOUND,
+ * SCHEMA, IO (the stream's directory), MISUSE inside a transaction, and those of a write. */
 OUTBOX_API int outbox_reader_open(outbox *, const char *consumer, const outbox_reader_options *options,
                                   outbox_reader **out);
 
 /* The next event in seq order, waiting at most timeout_ms (0: look only; -1: for ever). Nothing is handed out before
- * it is on stable storage, unless the connection runs at synchronous=OFF. No read transaction is held between calls.
- * Errors: DONE, INTERRUPTED, GAP (again at each call until reopened past it), STALE, REWOUND, MISUSE (a timeout inside
- * a transaction), BUSY, IO, CORRUPT, NOMEM. */
+ * it is on stable storage, unless the connection runs at synchronous=OFF. No read transaction is held between calls,
+ * but for a snapshot's.
+ * Errors: DONE, INTERRUPTED, GAP (again at each call until outbox_reader_restart(), or until it is reopened past it),
+ * STALE, REWOUND (of files also: their events are another source's), CORRUPT (of files: the active one goes on with
+ * something that is no event, which the relay mends when it starts: call again), MISUSE (a timeout inside a
+ * transaction), BUSY, IO, NOMEM. After all of these but GAP and STALE the same call may succeed later. */
 OUTBOX_API int outbox_reader_next(outbox_reader *, int timeout_ms, const outbox_event **event);
 
 /* Acknowledges everything up to seq, durably: those events are not handed out again. Inside the handle's open
- * transaction it joins, so that work kept in this database is exactly once. A seq not handed out is MISUSE.
+ * transaction it joins, so that work kept in this database is exactly once. A seq not handed out is MISUSE, and so is
+ * a snapshot's before its last row was.
  * Errors: STALE, MISUSE, and those of a write. */
 OUTBOX_API int outbox_reader_ack(outbox_reader *, int64_t seq);
 
 /* After GAP: the last seq read and the first one still there (0: none). OUTBOX_NOT_FOUND where there is no gap. */
 OUTBOX_API int outbox_reader_gap(const outbox_reader *, int64_t *last_read, int64_t *first_available);
+
+/* Begins again, after a gap or at any time; no gap is left then. Outside a transaction.
+ *
+ * OUTBOX_FROM_START, OUTBOX_FROM_NOW: as for a new consumer. The cursor moves there at once, back or forth.
+ *
+ * OUTBOX_FROM_SNAPSHOT: the next events are all rows of options.snapshot_tables as of one seq S, read in one read
+ * transaction of a connection of their own and streamed: op `row`, seq S, time_us when it was taken, payload the row as
+ * in its own events; table by table in the order given (else of their names), by primary key. All have S's id. Behind
+ * them come the events after S, without one missing or twice. What the reader kept before is superseded: empty it
+ * first, best in one transaction with the rows and outbox_reader_ack(S), which is possible from the last row on and
+ * only then moves the cursor: a reader killed before stands where it stood, with its gap if it had one, and begins a
+ * snapshot again. The WAL can't begin anew while rows are left, so don't dawdle. A table that is empty has no rows; a
+ * snapshot without any goes on with the events after S at once.
+ *
+ * Errors: MISUSE inside a transaction, INVALID (no such table, or one without key or revision), STALE, SCHEMA, REWOUND,
+ * BUSY, IO, CORRUPT, NOMEM; nothing has changed then. */
+OUTBOX_API int outbox_reader_restart(outbox_reader *, int from);
 
 /* A descriptor for poll(): readable when outbox_reader_next(reader, 0, …) is worth a call. -1 where there is none. */
 OUTBOX_API int outbox_reader_fd(const outbox_reader *);
