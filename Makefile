@@ -186,7 +186,7 @@ tsan:
 
 valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
-	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --error-exitcode=99' tests/run --unit $(T)
+	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
 
 bench: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH) $(SUPPORT)
