@@ -1,0 +1,484 @@
+/* exec_test.c — the exec sink with commands that work and commands that don't. */
+#include "exec_rig.h"
+
+#include <fcntl.h>
+
+/* ---- Acknowledging ------------------------------------------------------------------------------------------------ */
+
+static void each_line_is_acknowledged_by_its_seq(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(RIG_ECHO, 50);
+
+    rig_start(rig);
+    rig_until(rig, rig_all_acked, "50 acknowledgements");
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    rig_holds(rig, "seen", 1, 50);
+    assert_int_equal(rig->failures, 0);
+    rig_free(rig);
+}
+
+static void one_seq_acknowledges_everything_up_to_it(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("while read -r l; do " RIG_SEQ "[ $((s % 500)) != 0 ] || echo $s; done", 3000);
+
+    rig_start(rig);
+    rig_until(rig, rig_all_acked, "six acknowledgements of 500");
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    rig_free(rig);
+}
+
+static void exit_0_after_the_end_acknowledges_all_that_was_sent(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >$D/lines", 20);
+
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig->acked_seq, 0);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 20);
+    assert_non_null(strstr(rig_file(rig, "lines"), "\n{\"seq\":20,\"prev\":19,\"id\":\"9f86d081884c7d65-20\","));
+    rig_free(rig);
+}
+
+static void exit_0_before_the_end_acknowledges_nothing(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("head -n 3 >/dev/null", 10);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end");
+    assert_int_equal(rig->acked_seq, 0);
+    rig_free(rig);
+}
+
+static void another_exit_after_the_end_acknowledges_nothing(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >/dev/null; exit 1", 10);
+
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_int_equal(rig->acked_seq, 0);
+    rig_free(rig);
+}
+
+static void another_exit_loses_nothing_where_all_is_acknowledged(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(RIG_ECHO "; exit 1", 10);
+
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 10);
+    rig_free(rig);
+}
+
+static void what_it_printed_before_it_died_counts(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("for i in 1 2 3 4 5; do read -r l; " RIG_SEQ "echo $s; done; kill -9 $$", 10);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its death");
+    assert_int_equal(rig->acked_seq, 5);
+    rig_free(rig);
+}
+
+static void a_number_without_its_line_end_is_no_acknowledgement(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("read -r l; read -r l; printf '1\\n2'; exit 3", 10);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end");
+    assert_int_equal(rig->acked_seq, 1);
+    rig_free(rig);
+}
+
+/* ---- Sending again ------------------------------------------------------------------------------------------------ */
+
+static void what_is_not_acknowledged_is_sent_again(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(
+        "n=0; while read -r l; do " RIG_SEQ "echo $s >>$D/seen; n=$((n + 1));"
+        "  [ -e $D/second ] || [ $n -le 5 ] || { [ $n -lt 7 ] || exit 3; continue; }; echo $s; done",
+        12);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end within the seventh");
+    assert_int_equal(rig->acked_seq, 5);
+    rig_touch(rig, "second");
+    rig_until(rig, rig_all_acked, "the rest");
+    assert_string_equal(rig_file(rig, "seen"), "1\n2\n3\n4\n5\n6\n7\n6\n7\n8\n9\n10\n11\n12\n");
+    rig_free(rig);
+}
+
+static bool has_two_hundred(struct rig *rig)
+{
+    return rig->acked_seq >= 200;
+}
+
+/* Each line is printed, each third seq passes the filter; the command dies, then the relay. */
+static void prev_is_the_line_before_through_filters_and_restarts(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("n=0; while read -r l; do " RIG_SEQ "p=${l#*prev\\\":}; echo $s ${p%%,*} >>$D/seen;"
+                              "  echo $s; n=$((n + 1)); [ $n -lt 20 ] || exit 3; done",
+                              400);
+
+    rig->keep_each = 3;
+    rig->batch = 5;
+    rig_start(rig);
+    rig_until(rig, has_two_hundred, "half of them");
+    rig_kill(rig);
+    assert_true(rig->acked_seq >= 200);
+    rig_start(rig);
+    rig_until(rig, rig_all_acked, "the rest");
+    long long last = 0, seq, prev, count = 0;
+    int used;
+    for (const char *at = rig_file(rig, "seen"); sscanf(at, "%lld %lld %n", &seq, &prev, &used) == 2; at += used) {
+        assert_true(seq <= last || prev == last); /* a repeat, or the next one */
+        assert_int_equal(prev, seq - 3);
+        last = seq > last ? seq : last;
+        count++;
+    }
+    assert_int_equal(last, 399);
+    assert_true(count >= 133);
+    assert_true(rig->failures >= 6);
+    rig_free(rig);
+}
+
+static void failures_back_off_until_an_acknowledgement(void **state)
+{
+    (void)state;
+    static const int seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    struct rig *rig = rig_new("[ -e $D/ready ] || exec $D/nonesuch 2>/dev/null; read -r l; echo 1; exit 3", 2);
+
+    rig_start(rig);
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        rig->last = SINK_OK;
+        if (i > 0)
+            rig_open(rig);
+        rig_until(rig, rig_failed, "exit 127");
+        assert_in_range(rig->delay_us, seconds[i] * 1000000 - 500000, seconds[i] * 1000000);
+    }
+    rig_touch(rig, "ready");
+    rig_turn(rig);
+    rig_until(rig, rig_failed, "exit 3 after an acknowledgement");
+    assert_int_equal(rig->acked_seq, 1);
+    assert_in_range(rig->delay_us, 500000, 1000000);
+    rig_free(rig);
+}
+
+static void once_does_not_back_off_it_ends(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("exec $D/nonesuch 2>/dev/null", 2);
+
+    rig->context.once = true;
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_int_equal(rig->acked_seq, 0);
+    rig_free(rig);
+}
+
+/* ---- Commands that misbehave -------------------------------------------------------------------------------------- */
+
+static void junk_acknowledges_nothing_and_does_no_harm(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(
+        "read -r first; printf 'hello\\n\\n-1\\n1x\\n 1\\n+1\\n99999999999999999999999\\n1\\0002\\n';"
+        "head -c 200 /dev/zero | tr '\\0' 1; echo; echo $D >$D/junk; until [ -e $D/go ]; do sleep 0.01;"
+        "done; " RIG_ECHO,
+        5);
+    rig_start(rig);
+    for (int i = 0; !rig_has(rig, "junk") && i < 2000; i++)
+        rig_turn(rig);
+    for (int i = 0; i < 5; i++)
+        rig_turn(rig);
+    assert_int_equal(rig->acked_seq, 0);
+    rig_touch(rig, "go");
+    rig_until(rig, rig_all_acked, "acknowledgements after the junk");
+    assert_int_equal(rig->failures, 0);
+    rig_free(rig);
+}
+
+static void an_endless_line_keeps_nobody_busy_for_ever(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat /dev/zero", 5);
+
+    rig_start(rig);
+    for (int i = 0; i < 50; i++)
+        rig_turn(rig);
+    assert_true(rig->push_us < 1000000);
+    assert_int_equal(rig->acked_seq, 0);
+    rig_free(rig);
+}
+
+static void an_acknowledgement_of_what_was_never_sent_ends_it(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("echo $$ >$D/pid; read -r l; echo 1; echo 4; echo 2; exec sleep 1000", 3);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end");
+    assert_int_equal(rig->acked_seq, 1);
+    assert_true(rig_is_gone(rig, "pid"));
+    rig_free(rig);
+}
+
+static void an_acknowledgement_that_comes_again_is_nothing_new(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("while read -r l; do " RIG_SEQ "echo $s; echo $s; echo 0; echo 1; done", 10);
+
+    rig_start(rig);
+    rig_until(rig, rig_all_acked, "acknowledgements");
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->failures, 0);
+    rig_free(rig);
+}
+
+static void one_that_never_reads_blocks_nobody(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("echo $$ >$D/pid; exec sleep 1000", 1000);
+
+    rig->pad = 1000;
+    rig->settings.exec.timeout_us = 200000;
+    rig_start(rig);
+    for (int i = 0; i < 20; i++)
+        rig_turn(rig);
+    assert_int_equal(rig->read_seq, 200); /* the first batch is more than a pipe takes */
+    assert_int_equal(sink_exec.room(rig->sink), 0);
+    assert_true(rig->push_us < 1000000);
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_int_equal(rig->acked_seq, 0);
+    assert_true(rig_is_gone(rig, "pid"));
+    rig_free(rig);
+}
+
+static void one_that_never_acknowledges_is_sent_a_thousand(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >/dev/null", 5000);
+
+    rig_start(rig);
+    for (int i = 0; i < 40; i++)
+        rig_turn(rig);
+    assert_int_equal(rig->read_seq, 1000);
+    assert_int_equal(rig->acked_seq, 0);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 1000);
+    rig_free(rig);
+}
+
+static void large_events_are_bounded_by_their_bytes(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >/dev/null", 100);
+
+    rig->pad = 1 << 20;
+    rig->batch = 1;
+    rig_start(rig);
+    for (int i = 0; i < 20000 && rig->read_seq < 16; i++)
+        rig_turn(rig);
+    for (int i = 0; i < 20; i++)
+        rig_turn(rig);
+    assert_int_equal(rig->read_seq, 16);
+    rig_free(rig);
+}
+
+static void one_that_ignores_sigterm_is_killed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("trap '' TERM; echo $$ >$D/pid; read -r l; echo 1; while :; do sleep 0.05; done", 3);
+
+    rig->settings.exec.timeout_us = 100000;
+    rig_start(rig);
+    for (int i = 0; rig->acked_seq == 0 && i < 2000; i++)
+        rig_turn(rig);
+    int64_t begin_us = clock_monotonic_us();
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_in_range(clock_monotonic_us() - begin_us, 5000000, 9000000);
+    assert_int_equal(rig->acked_seq, 1);
+    assert_true(rig_is_gone(rig, "pid"));
+    rig_free(rig);
+}
+
+static void one_that_closes_its_output_is_still_acknowledged_by_its_exit(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("exec >&-; cat >$D/lines", 10);
+
+    rig_start(rig);
+    for (int i = 0; i < 10; i++)
+        rig_turn(rig);
+    assert_int_equal(rig->failures, 0);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 10);
+    rig_free(rig);
+}
+
+static void one_that_closes_its_input_is_stopped(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("exec <&-; echo $$ >$D/pid; exec sleep 1000", 10);
+
+    rig_start(rig);
+    for (int i = 0; !rig_has(rig, "pid") && i < 2000; i++)
+        rig_wait(rig);
+    rig_until(rig, rig_failed, "the end of its grace");
+    assert_true(rig_is_gone(rig, "pid"));
+    assert_int_equal(rig->acked_seq, 0);
+    rig_free(rig);
+}
+
+static void what_a_failed_command_leaves_behind_ends_with_it(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("sleep 1000 & echo $! >$D/pid; exit 3", 1);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end");
+    for (int i = 0; !rig_is_gone(rig, "pid") && i < 1000; i++)
+        usleep(5000);
+    assert_true(rig_is_gone(rig, "pid"));
+    rig_free(rig);
+}
+
+/* ---- The end ------------------------------------------------------------------------------------------------------ */
+
+static const char slow_start[] = "until [ -e $D/go ]; do sleep 0.01; done; while read -r l; do " RIG_SEQ
+                                 "echo $s >>$D/seen; done";
+
+static void to_stop_only_the_line_begun_is_completed(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(slow_start, 100);
+
+    rig->pad = 3000;
+    rig_start(rig);
+    for (int i = 0; i < 3; i++)
+        rig_turn(rig);
+    sink_exec.finish(rig->sink);
+    rig_touch(rig, "go");
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_in_range(rig->acked_seq, 10, 30); /* a pipe's 64 KiB */
+    rig_holds(rig, "seen", 1, rig->acked_seq);
+    rig_free(rig);
+}
+
+static void once_sends_everything_first(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(slow_start, 100);
+
+    rig->pad = 3000;
+    rig->context.once = true;
+    rig_start(rig);
+    for (int i = 0; i < 3; i++)
+        rig_turn(rig);
+    rig_touch(rig, "go");
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 100);
+    rig_holds(rig, "seen", 1, 100);
+    rig_free(rig);
+}
+
+static void once_waits_as_long_as_acknowledgements_come(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("while read -r l; do sleep 0.25; " RIG_SEQ "echo $s; done", 8);
+
+    rig->settings.exec.timeout_us = 1000000;
+    rig->context.once = true;
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_int_equal(rig->acked_seq, 8);
+    rig_free(rig);
+}
+
+/* ---- What the command is given ------------------------------------------------------------------------------------ */
+
+static void it_inherits_no_descriptor_no_signal_and_no_group(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("ls /proc/self/fd >$D/fds; grep -E 'Sig(Blk|Ign)' /proc/self/status >$D/signals;"
+                              "cut -d' ' -f5 /proc/$$/stat >$D/group; echo $$ >$D/pid; cat >/dev/null",
+                              1);
+    int stray = open("/dev/null", O_RDONLY); /* as one from the relay's own parent */
+    sigset_t set, before;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    rig_start(rig);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    close(stray);
+    assert_string_equal(rig_file(rig, "fds"), "0\n1\n2\n3\n"); /* 3 is what ls reads */
+    assert_string_equal(rig_file(rig, "signals"), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    int group = atoi(rig_file(rig, "group"));
+    assert_int_equal(group, atoi(rig_file(rig, "pid")));
+    rig_free(rig);
+}
+
+static void an_event_that_cannot_be_encoded_goes_with_its_error(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >$D/lines", 2);
+
+    rig->error = "no such column";
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_non_null(strstr(rig_file(rig, "lines"), "\"error\":\"no such column\"}\n{\"seq\":2,\"prev\":1,"));
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_line_is_acknowledged_by_its_seq),
+        cmocka_unit_test(one_seq_acknowledges_everything_up_to_it),
+        cmocka_unit_test(exit_0_after_the_end_acknowledges_all_that_was_sent),
+        cmocka_unit_test(exit_0_before_the_end_acknowledges_nothing),
+        cmocka_unit_test(another_exit_after_the_end_acknowledges_nothing),
+        cmocka_unit_test(another_exit_loses_nothing_where_all_is_acknowledged),
+        cmocka_unit_test(what_it_printed_before_it_died_counts),
+        cmocka_unit_test(a_number_without_its_line_end_is_no_acknowledgement),
+        cmocka_unit_test(what_is_not_acknowledged_is_sent_again),
+        cmocka_unit_test(prev_is_the_line_before_through_filters_and_restarts),
+        cmocka_unit_test(failures_back_off_until_an_acknowledgement),
+        cmocka_unit_test(once_does_not_back_off_it_ends),
+        cmocka_unit_test(junk_acknowledges_nothing_and_does_no_harm),
+        cmocka_unit_test(an_endless_line_keeps_nobody_busy_for_ever),
+        cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_ends_it),
+        cmocka_unit_test(an_acknowledgement_that_comes_again_is_nothing_new),
+        cmocka_unit_test(one_that_never_reads_blocks_nobody),
+        cmocka_unit_test(one_that_never_acknowledges_is_sent_a_thousand),
+        cmocka_unit_test(large_events_are_bounded_by_their_bytes),
+        cmocka_unit_test(one_that_ignores_sigterm_is_killed),
+        cmocka_unit_test(one_that_closes_its_output_is_still_acknowledged_by_its_exit),
+        cmocka_unit_test(one_that_closes_its_input_is_stopped),
+        cmocka_unit_test(what_a_failed_command_leaves_behind_ends_with_it),
+        cmocka_unit_test(to_stop_only_the_line_begun_is_completed),
+        cmocka_unit_test(once_sends_everything_first),
+        cmocka_unit_test(once_waits_as_long_as_acknowledgements_come),
+        cmocka_unit_test(it_inherits_no_descriptor_no_signal_and_no_group),
+        cmocka_unit_test(an_event_that_cannot_be_encoded_goes_with_its_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
