@@ -184,10 +184,12 @@ static enum sink_result webhook_push(struct sink *s)
 {
     int running;
 
-    curl_multi_perform(s->multi, &running);
-    webhook_take_answers(s);
-    webhook_begin_events(s);
-    curl_multi_perform(s->multi, &running);
+    /* An answer can arrive within the very call that sent the request. It has to be taken now: once it is read, no
+     * socket has anything left to wake webhook_wait() with. */
+    do {
+        curl_multi_perform(s->multi, &running);
+        webhook_take_answers(s);
+    } while (webhook_begin_events(s));
     if (gives_up(s)) {
         snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);
         return SINK_LATER;

@@ -39,9 +39,9 @@ struct sink {
 /* The envelope of one event, counted in s->bytes; window items are these. NULL: out of memory. */
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row);
 
-/* webhook_send.c: begins as many events as the endpoint, the window and the idle handles allow. */
+/* webhook_send.c: begins as many events as the endpoint, the window and the idle handles allow. True: some. */
 bool webhook_may_begin(const struct sink *s, int64_t now_us);
-void webhook_begin_events(struct sink *s);
+bool webhook_begin_events(struct sink *s);
 
 /* webhook_answer.c: gives every request that has ended back to the window, with its outcome. */
 void webhook_take_answers(struct sink *s);

@@ -73,19 +73,23 @@ bool webhook_may_begin(const struct sink *s, int64_t now_us)
            breaker_allows(&s->breaker, (int)window_in_flight(s->window), now_us);
 }
 
-void webhook_begin_events(struct sink *s)
+bool webhook_begin_events(struct sink *s)
 {
     int64_t now_us = clock_monotonic_us();
+    bool begun = false;
 
     while (webhook_may_begin(s, now_us)) {
         struct window_event *e = window_next(s->window, now_us);
         if (!e || (!e->item && !fetch(s, e)))
-            return;
+            break;
         const struct envelope *envelope = e->item;
         if (envelope->error) {
             webhook_settle_dead(s, e, e->attempts, 0, envelope->error);
         } else if (!send_event(s, e)) {
-            return;
+            break;
+        } else {
+            begun = true;
         }
     }
+    return begun;
 }

@@ -33,6 +33,7 @@ struct rig {
     struct cursor cursor;
     int64_t read_seq;
     bool disabled;
+    int longest_wait_ms;
     enum sink_result last;
     struct server server;
 };
@@ -102,6 +103,7 @@ static inline struct rig *rig_new(server_script *script, void *arg)
                     .backoff_min_us = 20000,
                     .backoff_max_us = 100000},
     };
+    rig->longest_wait_ms = 100;
     rig->context = (struct sink_context){.settings = &rig->settings,
                                          .db_path = rig->db_path,
                                          .source = rig->source,
@@ -225,9 +227,13 @@ static inline void rig_turn(struct rig *rig)
     rig_read(rig);
     rig->last = sink_webhook.push(rig->sink);
     rig_settle(rig);
+}
+
+static inline void rig_wait(struct rig *rig)
+{
     int64_t now = clock_monotonic_us();
     int timeout = clock_poll_ms(sink_webhook.due(rig->sink), now);
-    sink_webhook.wait(rig->sink, -1, timeout < 0 || timeout > 100 ? 100 : timeout);
+    sink_webhook.wait(rig->sink, -1, timeout < 0 || timeout > rig->longest_wait_ms ? rig->longest_wait_ms : timeout);
 }
 
 /* Turns until done() or the deadline. */
@@ -235,12 +241,12 @@ static inline void rig_until(struct rig *rig, bool (*done)(struct rig *), const 
 {
     int64_t deadline = clock_monotonic_us() + RIG_DEADLINE_S * 1000000LL;
 
-    while (!done(rig)) {
+    for (rig_turn(rig); !done(rig); rig_turn(rig)) {
         if (clock_monotonic_us() > deadline)
             fail_msg("not within %d s: %s (acked %lld of %lld, %lld to retry, %d requests)", RIG_DEADLINE_S, what,
                      (long long)rig->cursor.acked_seq, (long long)rig->read_seq,
                      (long long)sink_webhook.retrying(rig->sink), server_count(&rig->server));
-        rig_turn(rig);
+        rig_wait(rig);
     }
 }
 

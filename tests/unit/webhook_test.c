@@ -252,6 +252,23 @@ static void many_in_flight_never_two_of_a_key(void **state)
     rig_free(rig);
 }
 
+static void an_answer_in_the_same_moment_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.concurrency = 1;
+    for (int i = 0; i < 1000; i++)
+        rig_emit(rig, NULL, "{}");
+    rig_start(rig);
+    int64_t begun = clock_monotonic_us();
+    rig->longest_wait_ms = 2000;
+    rig_deliver(rig);
+    if (clock_monotonic_us() - begun > 1900000) /* one stall is one wait to its end */
+        fail_msg("1000 events took %lld ms", (long long)(clock_monotonic_us() - begun) / 1000);
+    rig_free(rig);
+}
+
 static bool one_under_way(struct rig *rig)
 {
     return server_count(&rig->server) > 0;
@@ -503,8 +520,10 @@ static void while_it_is_down_nothing_is_read_and_once_gives_up(void **state)
     rig->context.once = true;
     rig_start(rig);
     rig_until(rig, two_failed, "three failures");
-    while (rig->last == SINK_OK)
+    while (rig->last == SINK_OK) {
         rig_turn(rig);
+        rig_wait(rig);
+    }
     assert_int_equal(rig->last, SINK_LATER);
     assert_int_equal(sink_webhook.room(rig->sink), 0);
     assert_int_equal(sink_webhook.finish(rig->sink), SINK_OK);
@@ -561,8 +580,10 @@ static void gone_stops_the_endpoint_and_keeps_what_is_owed(void **state)
     rig_start(rig);
     rig_until(rig, disabled, "the settlement says that it is disabled");
     assert_true(sink_webhook.room(rig->sink) > 0); /* so that the pipeline looks, and finds it so */
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         rig_turn(rig);
+        rig_wait(rig);
+    }
     assert_int_equal(server_count(&rig->server), 3);
     assert_int_equal(rig->cursor.acked_seq, 2);
     assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
@@ -636,8 +657,10 @@ static void finishing_waits_for_what_is_in_flight_and_begins_nothing(void **stat
     rig_start(rig);
     rig_until(rig, one_under_way, "a request");
     int64_t deadline = clock_monotonic_us() + 10000000;
-    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline)
+    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline) {
         rig_turn(rig);
+        rig_wait(rig);
+    }
     assert_int_equal(sink_webhook.finish(rig->sink), SINK_OK);
     rig_settle(rig);
     assert_in_range(server_count(&rig->server), 1, 6);
@@ -657,8 +680,10 @@ static void once_delivers_what_was_put_before_it_ends(void **state)
     rig_start(rig);
     rig_read(rig);
     int64_t deadline = clock_monotonic_us() + 10000000;
-    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline)
+    while (sink_webhook.finish(rig->sink) != SINK_OK && clock_monotonic_us() < deadline) {
         rig_turn(rig);
+        rig_wait(rig);
+    }
     rig_settle(rig);
     assert_int_equal(rig->cursor.acked_seq, 50);
     rig_free(rig);
@@ -676,6 +701,7 @@ int main(void)
         cmocka_unit_test(native_format_is_the_event),
         cmocka_unit_test(what_cannot_be_encoded_is_dead_without_a_request),
         cmocka_unit_test(many_in_flight_never_two_of_a_key),
+        cmocka_unit_test(an_answer_in_the_same_moment_is_not_waited_for),
         cmocka_unit_test(memory_is_bounded_while_the_receiver_hangs),
         cmocka_unit_test(memory_is_bounded_in_bytes_too),
         cmocka_unit_test(a_transient_failure_is_tried_again_under_the_same_id),
