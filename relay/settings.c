@@ -185,23 +185,23 @@ static bool is_sinks(const struct option *o, const struct draft *draft)
     return option_fits(o, draft->kind);
 }
 
+/* The consumer is the one given, else the name: a section's title, or the flag that made the sink. */
 static bool name_sink(struct loading *l, const struct draft *d, struct sink_settings *s)
 {
-    s->name = strdup(d->name);
-    if (!s->consumer && s->name) {
-        if (!consumer_name_is_good(s->name)) {
-            snprintf(
-                l->message, l->message_size,
-                "%s: sink '%.80s': the title is the consumer's name: 1 to %d letters, digits, dots, '_' or '-', no dot "
-                "first; or give it a consumer = NAME",
-                l->settings->config_path, s->name, CONSUMER_NAME_MAX);
-            return false;
-        }
-        s->consumer = strdup(s->name);
-    } else if (d->kind == SINK_STDOUT) {
-        s->registered = true;
-    }
-    return s->consumer || no_memory(l);
+    s->registered = d->kind != SINK_STDOUT || d->file || s->consumer;
+    s->name = strdup(d->name); /* NOLINT(clang-analyzer-core.NonNullParamChecker): a draft has a name */
+    if (!s->consumer)
+        s->consumer = strdup(d->name);
+    if (!s->name || !s->consumer)
+        return no_memory(l);
+    if (consumer_name_is_good(s->consumer))
+        return true;
+    snprintf(
+        l->message, l->message_size,
+        "%s: sink '%.80s': the title is the consumer's name: 1 to %d letters, digits, dots, '_' or '-', no dot first; "
+        "or give it a consumer = NAME",
+        l->settings->config_path, s->name, CONSUMER_NAME_MAX);
+    return false;
 }
 
 static bool check_webhook(struct loading *l, const struct sink_settings *s)
@@ -227,9 +227,13 @@ static bool build_sink(struct loading *l, struct draft *d, struct sink_settings 
         if (!done)
             return no_memory(l);
     }
-    s->registered = d->kind != SINK_STDOUT || d->file;
     return set_all(&d->given, s, l) && set_defaults(&d->given, is_sinks, d, s, l) && name_sink(l, d, s) &&
            (d->kind != SINK_WEBHOOK || check_webhook(l, s));
+}
+
+static bool same_text(const char *a, const char *b) /* NULL is like nothing */
+{
+    return a && b && !strcmp(a, b);
 }
 
 /* Two sinks with one cursor, or one file, would each find the other's work in its way. */
@@ -239,8 +243,7 @@ static bool check_pairs(struct loading *l)
     for (int i = 0; i < all->sink_count; i++)
         for (int k = 0; k < i; k++) {
             const struct sink_settings *a = &all->sinks[k], *b = &all->sinks[i];
-            bool one_consumer = !strcmp(a->consumer, b->consumer);
-            bool one_file = a->kind == SINK_JSONL && b->kind == SINK_JSONL && !strcmp(a->jsonl.path, b->jsonl.path);
+            bool one_consumer = same_text(a->consumer, b->consumer), one_file = same_text(a->jsonl.path, b->jsonl.path);
             if (one_consumer)
                 snprintf(l->message, l->message_size,
                          "sinks '%s' and '%s' have one consumer, %s; give each its own name", a->name, b->name,

@@ -20,11 +20,11 @@ enum event_format { FORMAT_NATIVE, FORMAT_CLOUDEVENTS, FORMAT_CLOUDEVENTS_BINARY
 
 struct jsonl_settings {
     char *path;
-    int64_t max_size_bytes;  /* --jsonl-max-size, 64M */
-    int64_t keep_count;      /* --jsonl-keep; 0: every segment */
-    int64_t keep_size_bytes; /* --jsonl-keep-size; 0: no limit */
-    int64_t keep_age_us;     /* --jsonl-keep-age; 0: no limit */
-    bool sync_never;         /* --jsonl-sync never */
+    int64_t max_size_bytes;   /* --jsonl-max-size, 64M */
+    int64_t keep_count;       /* --jsonl-keep; 0: every segment */
+    int64_t keep_size_bytes;  /* --jsonl-keep-size; 0: no limit */
+    int64_t keep_age_us;      /* --jsonl-keep-age; 0: no limit */
+    bool sync_never;          /* --jsonl-sync never */
     enum event_format format; /* NATIVE or CLOUDEVENTS */
 };
 
@@ -37,20 +37,20 @@ struct webhook_secret {
 
 struct webhook_settings {
     char *url;
-    char *url_shown; /* scheme and host: all that logs and status may show */
+    char *url_shown;                                    /* scheme and host: all that logs and status may show */
     struct webhook_secret secrets[WEBHOOK_SECRETS_MAX]; /* newest first */
     int secret_count;
-    char **headers; /* "Name: value", checked; NULL-terminated; may be NULL */
+    char **headers;           /* "Name: value", checked; NULL-terminated; may be NULL */
     enum event_format format; /* default CLOUDEVENTS */
     int batch_count;          /* --webhook-batch, 1 */
     int concurrency;          /* --concurrency, 8 */
     int64_t timeout_us;       /* --timeout, 30s, the whole request */
     int64_t connect_timeout_us;
-    int max_attempts;         /* --max-attempts */
-    int64_t max_age_us;       /* --max-age; 0: no limit */
+    int max_attempts;                       /* --max-attempts */
+    int64_t max_age_us;                     /* --max-age; 0: no limit */
     int64_t backoff_min_us, backoff_max_us; /* --backoff MIN,MAX */
-    bool skip_dead;           /* --on-dead skip; default park */
-    bool allow_http;          /* --allow-http: plain http to public addresses too */
+    bool skip_dead;                         /* --on-dead skip; default park */
+    bool allow_http;                        /* --allow-http: plain http to public addresses too */
 };
 
 struct exec_settings {
@@ -59,8 +59,8 @@ struct exec_settings {
 };
 
 struct sink_settings {
-    char *name;     /* the section's title, or the kind's name */
-    char *consumer; /* --consumer, or name */
+    char *name;      /* the section's title, or the kind's name */
+    char *consumer;  /* --consumer, or name */
     bool registered; /* false: --stdout without --consumer keeps no cursor */
     enum sink_kind kind;
     enum start_at start;
@@ -69,7 +69,7 @@ struct sink_settings {
     char *filter;      /* SQL; NULL: everything */
     char *transform;   /* SQL giving the new payload; NULL: as it is */
     char *before_transform;
-    struct jsonl_settings jsonl;     /* where kind says so */
+    struct jsonl_settings jsonl; /* where kind says so */
     struct webhook_settings webhook;
     struct exec_settings exec;
 };

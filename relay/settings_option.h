@@ -66,7 +66,7 @@ enum sink_kind option_sink_kind(const struct option *); /* of one that makes a s
 bool option_set(const struct given *, void *settings, char *message, size_t message_size);
 
 /* For types: whether value is within the option's limits. */
-bool option_in_limits(const struct given *, int64_t value, value_format *, char *why, size_t why_size);
+bool option_in_limits(const struct given *, int64_t value, value_format *format, char *why, size_t why_size);
 
 /* The types, in settings_type.c and settings_type_webhook.c. */
 extern const struct option_type type_text, type_switch, type_presence, type_count, type_number, type_size,

@@ -73,7 +73,7 @@ static void plain_http_stays_inside(void **state)
             rig_sink(*state, words);
         else
             rig_refused(*state, words, "is plain http to a public address", "canary");
-        strcat(words, "|--allow-http");
+        snprintf(words, sizeof words, "--webhook|http://%s/|--allow-http", cases[i].host);
         rig_sink(*state, words);
         snprintf(words, sizeof words, "--webhook|https://%s/", cases[i].host);
         rig_sink(*state, words);
