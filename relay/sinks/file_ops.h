@@ -15,6 +15,7 @@ struct file_ops {
     int (*open_at)(void *arg, int dir_fd, const char *name, int flags, mode_t mode);
     ssize_t (*write_at)(void *arg, int fd, const void *bytes, size_t size, int64_t offset); /* may write less */
     int (*truncate)(void *arg, int fd, int64_t size);
+    void (*start_sync)(void *arg, int fd, int64_t offset, size_t size); /* a hint: the disk may begin now */
     int (*sync_data)(void *arg, int fd);
     int (*sync_dir)(void *arg, int dir_fd);
     int (*rename_at)(void *arg, int dir_fd, const char *from, const char *to); /* never over an existing file: EEXIST */

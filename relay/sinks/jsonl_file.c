@@ -19,7 +19,10 @@
 enum {
     ROTATION_GAP_US = 1000000, /* tail -F and imfile lose a file that is renamed sooner */
     SYNC_GAP_US = 5000,        /* a sync per small batch takes the application its throughput, this takes nothing */
-    SYNC_SHARE = 2,            /* with a slow disk: twice as long writing as waiting for it */
+    SYNC_GAP_MAX_US = 100000,  /* acknowledgements wait for it */
+    SYNC_SHARE = 8,            /* so much longer writing than waiting for the disk, where it is fast */
+    SYNC_SHARE_SLOW = 2,       /* and where it is slow */
+    START_BYTES = 64 * 1024,   /* from here on the disk may begin before it must */
     PIECE_BYTES = 64 * 1024
 };
 
@@ -203,10 +206,12 @@ bool jsonl_file_begin(struct jsonl_file *file, const struct recovery *found, int
 
 int64_t jsonl_file_sync_due(const struct jsonl_file *file)
 {
-    int64_t gap_us = SYNC_SHARE * file->sync_took_us;
+    int64_t gap_us = SYNC_SHARE * file->sync_took_us, slow_us = SYNC_SHARE_SLOW * file->sync_took_us;
 
     if (file->synced_end == file->end)
         return INT64_MAX;
+    if (gap_us > SYNC_GAP_MAX_US)
+        gap_us = slow_us > SYNC_GAP_MAX_US ? slow_us : SYNC_GAP_MAX_US;
     return file->synced_at_us + (gap_us > SYNC_GAP_US ? gap_us : SYNC_GAP_US);
 }
 
@@ -314,6 +319,8 @@ bool jsonl_file_write(struct jsonl_file *file, struct pending *pending)
         size_t size = pending->lines[first + n - 1].end - begin;
         if (!write_all(file, pending->text.data + begin, size, file->end))
             return false;
+        if (!file->sync_never && size >= START_BYTES)
+            file->ops->start_sync(file->ops->arg, file->fd, file->end, size);
         /* Crash here, or half-way: whole lines are found by their seq, a torn one is completed. */
         if (file->first_seq == 0)
             file->first_seq = pending->lines[first].seq;
