@@ -50,7 +50,7 @@ struct sink {
     struct trouble trouble;
     int64_t retry_at_us;
     bool junk_said, silence_said;
-    int64_t heard_at_us; /* the last acknowledgement, or the start */
+    int64_t stuck_since_us; /* no room, and no acknowledgement since then; 0: there is room */
 
     struct exec_lines lines;
     int64_t settled_seq;
@@ -83,7 +83,8 @@ static void drop(struct sink *s, int grace_ms)
     s->phase = PHASE_NONE;
     s->until_us = INT64_MAX;
     exec_lines_clear(&s->lines);
-    s->finishing = s->fed = s->distrusted = s->silence_said = false;
+    s->finishing = s->fed = s->distrusted = false;
+    s->stuck_since_us = 0;
     s->fault[0] = '\0';
 }
 
@@ -116,7 +117,6 @@ static enum sink_result exec_open(struct sink *s, struct cursor *cursor)
     drop(s, 0);
     exec_lines_begin(&s->lines, cursor->acked_seq, last_line(cursor));
     s->settled_seq = cursor->acked_seq;
-    s->heard_at_us = clock_monotonic_us();
     if (!exec_child_start(&s->child, s->context->settings->exec.command)) {
         snprintf(words, sizeof words, "the command was not started: %s", strerror(errno));
         return failed(s, words);
@@ -241,9 +241,10 @@ static void acknowledge(struct sink *s, int64_t seq)
         return;
     trouble_over(&s->trouble, consumer(s), "the command");
     s->silence_said = false;
-    s->heard_at_us = clock_monotonic_us();
+    s->stuck_since_us = 0;
     if (s->finishing && s->context->once && s->phase <= PHASE_LEAVING)
-        s->until_us = s->heard_at_us + timeout_us(s); /* nobody waits for the relay to stop: as long as it goes on */
+        s->until_us = clock_monotonic_us() +
+                      timeout_us(s); /* nobody waits for the relay to stop: as long as it goes on */
 }
 
 static bool parse_seq(const char *text, int64_t *seq)
@@ -296,11 +297,23 @@ static enum sink_result ended(struct sink *s, int status)
     return SINK_OK;
 }
 
-/* A command that is told to acknowledge and doesn't would else hold its own events back without a word. */
 static int64_t silence_due(const struct sink *s)
 {
-    bool silent = s->phase == PHASE_RUNNING && !s->silence_said && exec_lines_full(&s->lines);
-    return silent ? s->heard_at_us + timeout_us(s) : INT64_MAX;
+    return s->stuck_since_us && !s->silence_said ? s->stuck_since_us + timeout_us(s) : INT64_MAX;
+}
+
+/* A command that acknowledges nothing would else hold its own events back without a word. */
+static void watch_silence(struct sink *s, int64_t now_us)
+{
+    if (s->phase != PHASE_RUNNING || s->finishing || exec_room(s) > 0)
+        s->stuck_since_us = 0;
+    else if (!s->stuck_since_us)
+        s->stuck_since_us = now_us;
+    if (now_us < silence_due(s))
+        return;
+    log_write(LOG_LEVEL_WARN, consumer(s), "the command has acknowledged none of %d events for %.1f s: waiting for it",
+              s->lines.count, (double)timeout_us(s) / 1e6);
+    s->silence_said = true;
 }
 
 static enum sink_result exec_push(struct sink *s)
@@ -313,11 +326,7 @@ static enum sink_result exec_push(struct sink *s)
     feed(s, now_us);
     if (exec_child_listen(&s->child))
         take_lines(s);
-    if (now_us >= silence_due(s)) {
-        log_write(LOG_LEVEL_WARN, consumer(s), "the command has acknowledged none of %d events in %.1f s: waiting",
-                  s->lines.count, (double)timeout_us(s) / 1e6);
-        s->silence_said = true;
-    }
+    watch_silence(s, now_us);
     hasten(s, now_us);
     return exec_child_ended(&s->child, &status) ? ended(s, status) : SINK_OK;
 }

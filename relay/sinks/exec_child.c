@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,19 +37,12 @@ void exec_child_init(struct exec_child *child)
 
 /* ---- Start -------------------------------------------------------------------------------------------------------- */
 
-/* Asks for a SIGTERM at the relay's own death, kill -9 included: its successor begins after the last acknowledgement,
- * and would have two commands at work on the same events. False: it has died already. */
-static bool die_with_parent(pid_t parent)
-{
-    return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == parent;
-}
-
 /* In the child. The pipes' descriptors are above 2, as SQLite leaves none of these free for whoever opens after it. */
-static _Noreturn void become(const char *command, pid_t parent, int input_fd, int output_fd)
+static _Noreturn void become(const char *command, int input_fd, int output_fd)
 {
     sigset_t none;
-    bool ready = setpgid(0, 0) == 0 && die_with_parent(parent) && dup2(input_fd, STDIN_FILENO) >= 0 &&
-                 dup2(output_fd, STDOUT_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0;
+    bool ready = setpgid(0, 0) == 0 && dup2(input_fd, STDIN_FILENO) >= 0 && dup2(output_fd, STDOUT_FILENO) >= 0 &&
+                 close_range(STDERR_FILENO + 1, ~0U, 0) == 0;
 
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);
@@ -72,27 +64,40 @@ static bool open_pipe(struct pipe *p, bool we_write)
     return fcntl(we_write ? p->write_fd : p->read_fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
+static void end_at_once(pid_t pid)
+{
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
 bool exec_child_start(struct exec_child *child, const char *command)
 {
     struct pipe input = {-1, -1}, output = {-1, -1};
-    pid_t self = getpid(), pid = -1;
+    struct exec_guard guard = {0};
+    pid_t pid = -1;
 
     if (open_pipe(&input, true) && open_pipe(&output, false))
         pid = fork();
     if (pid == 0)
-        become(command, self, input.read_fd, output.write_fd);
+        become(command, input.read_fd, output.write_fd);
+    if (pid > 0)
+        setpgid(pid, pid); /* the child does so too: whoever is first, the group is there before it is signalled */
+    bool started = pid > 0 && exec_guard_start(&guard, pid);
     int error = errno;
     close_fd(&input.read_fd);
     close_fd(&output.write_fd);
-    if (pid < 0) {
+    if (!started) {
+        if (pid > 0)
+            end_at_once(pid);
         close_fd(&input.write_fd);
         close_fd(&output.read_fd);
         errno = error;
         return false;
     }
-    setpgid(pid, pid); /* the child does so too: whoever is first, the group is there before it is signalled */
     exec_child_init(child);
     child->pid = pid;
+    child->guard = guard;
     child->pid_fd = pidfd_open(pid, 0);
     child->input_fd = input.write_fd;
     child->output_fd = output.read_fd;
@@ -183,6 +188,7 @@ bool exec_child_ended(struct exec_child *child, int *status)
      * business. The pid is no stranger's yet: it is not reaped. */
     if (info.si_code != CLD_EXITED || info.si_status != 0)
         exec_child_signal(child, SIGKILL);
+    exec_guard_end(&child->guard);
     while (waitpid(child->pid, status, 0) < 0 && errno == EINTR) {
     }
     child->pid = 0;

@@ -1,8 +1,8 @@
 /* exec_child.h — a command in a process of its own: started, written to, listened to, ended.
  *
  * It runs through /bin/sh -c in its own process group, with pipes as standard input and output, the relay's standard
- * error, and nothing else of the relay's: no descriptor, no blocked or ignored signal. Nothing here waits for it but
- * exec_child_close(). What its lines mean, and what its end means, is the caller's. SIGPIPE has to be ignored.
+ * error, and nothing else of the relay's: no descriptor, no blocked or ignored signal. It is killed when the relay is.
+ * Nothing here waits for it but exec_child_close(). What its lines mean, and what its end means, is the caller's. SIGPIPE has to be ignored.
  */
 #ifndef RELAY_SINKS_EXEC_CHILD_H
 #define RELAY_SINKS_EXEC_CHILD_H
@@ -12,10 +12,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sinks/exec_guard.h"
+
 enum { EXEC_LINE_SIZE = 64, EXEC_HEARD_SIZE = 65536 /* what a pipe holds */ };
 
 struct exec_child {
-    pid_t pid;     /* 0: none, or reaped */
+    pid_t pid; /* 0: none, or reaped */
+    struct exec_guard guard;
     int pid_fd;    /* readable when it is dead; -1: this kernel has none, look now and then */
     int input_fd;  /* its standard input, our end; -1: closed */
     int output_fd; /* its standard output, our end; -1: closed, by us or by it */
