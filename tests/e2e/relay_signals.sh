@@ -42,6 +42,8 @@ is "SIGTERM ends it with 0" "$code" 0
 is "having acknowledged exactly what it delivered" "$(acked one)" "$(wc -l <"$TMP/one.out" | tr -d ' ')"
 
 start two --stdout --consumer one
+is_claimed() { [ "$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'one'")" = 2 ]; }
+await 10 is_claimed
 ok "the next one goes on" await 10 is_acked one 502
 kill -INT "$pid"
 ends "$pid"
@@ -71,6 +73,20 @@ exec 7<&- 8<&-
 ) | head -n 1 >/dev/null
 is "a reader that goes away ends it with 111" "$(cat "$TMP/pipe.code")" 111
 like "saying so" "$(cat "$TMP/pipe.err")" "standard output"
+
+# One line is half written into a full pipe: the first signal waits for the rest of it, the second does not.
+exec 7<>"$TMP/pipe"
+outbox-relay --db "$DB" --stdout --consumer stuck --from 1 >"$TMP/pipe" 2>"$TMP/stuck.err" &
+pid=$!
+has_begun() { [ "$(sql "SELECT acked_seq > 0 FROM consumer_offsets WHERE consumer = 'stuck'")" = 1 ]; }
+await 10 has_begun
+kill -TERM "$pid"
+ok "a stop is acknowledged in words" await 10 grep -q stopping "$TMP/stuck.err"
+ok "and waits for a line that is half written" kill -0 "$pid"
+kill -TERM "$pid"
+ends "$pid"
+is "a second signal ends it at once, with 111" "$code" 111
+exec 7<&-
 
 # SIGHUP: a bad config changes nothing, a good one starts, stops and keeps.
 cat >"$TMP/relay.conf" <<CONF

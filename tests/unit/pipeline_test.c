@@ -20,6 +20,7 @@ struct script {
     bool broken_at_push; /* every push does */
     bool never_again;    /* due() is INT64_MAX after LATER */
     bool hold;           /* takes, but delivers nothing */
+    bool late;           /* settles nothing before finish(), as a file that is synced only then */
     int64_t retrying;    /* what it says is left */
     int64_t open_at;     /* the cursor it answers to open(); negative: the one given */
 
@@ -113,8 +114,9 @@ static int64_t fake_due(const struct sink *s)
 static bool fake_settle(struct sink *s, struct settlement *out)
 {
     pthread_mutex_lock(&s->script->mutex);
-    bool any = s->script->settled != s->script->reached;
-    out->acked_seq = s->script->settled = s->script->reached;
+    bool any = s->script->settled != s->script->reached && (!s->script->late || s->script->finishes > 0);
+    if (any)
+        out->acked_seq = s->script->settled = s->script->reached;
     pthread_mutex_unlock(&s->script->mutex);
     return any;
 }
@@ -311,6 +313,17 @@ static void the_room_of_a_sink_is_respected(void **state)
     assert_int_equal(acked(b), 0);
 }
 
+static void what_a_sink_finishes_at_the_end_is_acknowledged(void **state)
+{
+    struct bench *b = *state;
+    b->script.late = true;
+    emit_events(b->f, "k", 5);
+    start(b, false);
+    await_taken(b, 5);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_int_equal(acked(b), 5);
+}
+
 static void once_ends_when_all_is_settled(void **state)
 {
     struct bench *b = *state;
@@ -484,26 +497,54 @@ static pid_t hold_lock(const char *path)
     return child;
 }
 
+static void lock_path(struct bench *b, char *path, size_t size)
+{
+    snprintf(path, size, "%s.c.lock", b->f->path);
+}
+
+/* Kills a holder while a pipeline waits for it; how long until that one delivers the next event. */
+static int64_t takeover_us(struct bench *b)
+{
+    char path[128];
+    int status, before = b->script.taken_count, opens = b->script.opens;
+    lock_path(b, path, sizeof path);
+    pid_t holder = hold_lock(path);
+    start(b, false);
+    emit_events(b->f, "k", 1);
+    sleep_a_moment();
+    assert_int_equal(b->script.opens, opens);
+    int64_t killed_us = clock_monotonic_us();
+    kill(holder, SIGKILL);
+    await_taken(b, before + 1);
+    int64_t took_us = clock_monotonic_us() - killed_us;
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    return took_us;
+}
+
 static void a_held_lock_is_waited_for_and_taken_over_at_once(void **state)
+{
+    struct bench *b = *state;
+    int64_t best_us = INT64_MAX;
+    for (int i = 0; i < 3 && best_us > 500000; i++) { /* a busy machine may be slow, but not each time */
+        int64_t took_us = takeover_us(b);
+        best_us = took_us < best_us ? took_us : best_us;
+    }
+    assert_in_range(best_us, 0, 500000);
+}
+
+static void once_waits_for_no_lock(void **state)
 {
     struct bench *b = *state;
     char path[128];
     int status;
-    snprintf(path, sizeof path, "%s.c.lock", b->f->path);
-    emit_events(b->f, "k", 3);
+    lock_path(b, path, sizeof path);
     pid_t holder = hold_lock(path);
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
     start(b, true);
-    assert_int_equal(join(b), PIPELINE_TEMPORARY); /* --once waits for nobody */
-    start(b, false);
-    emit_events(b->f, "k", 1);
-    sleep_a_moment();
-    assert_int_equal(b->script.opens, 0);
-    int64_t killed_us = clock_monotonic_us();
+    assert_int_equal(join(b), PIPELINE_TEMPORARY);
     kill(holder, SIGKILL);
-    await_taken(b, 4);
-    assert_in_range(clock_monotonic_us() - killed_us, 0, 1000000);
     assert_int_equal(waitpid(holder, &status, 0), holder);
-    assert_int_equal(stop(b), PIPELINE_DONE);
 }
 
 static void a_standby_can_be_stopped(void **state)
@@ -511,7 +552,7 @@ static void a_standby_can_be_stopped(void **state)
     struct bench *b = *state;
     char path[128];
     int status;
-    snprintf(path, sizeof path, "%s.c.lock", b->f->path);
+    lock_path(b, path, sizeof path);
     pid_t holder = hold_lock(path);
     start(b, false);
     sleep_a_moment();
@@ -537,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_backlog_and_what_follows_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(the_room_of_a_sink_is_respected, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_sink_finishes_at_the_end_is_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(once_ends_when_all_is_settled, setup, teardown),
         cmocka_unit_test_setup_teardown(once_with_something_left_to_retry_is_temporary, setup, teardown),
         cmocka_unit_test_setup_teardown(once_does_not_wait_for_a_fault_to_pass, setup, teardown),
@@ -550,6 +592,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_paused_consumer_gets_nothing_until_it_is_resumed, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unregistered_consumer_leaves_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(a_held_lock_is_waited_for_and_taken_over_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(once_waits_for_no_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(a_standby_can_be_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(an_idle_pipeline_holds_up_no_checkpoint, setup, teardown),
     };
