@@ -18,7 +18,7 @@
 #include "outbox.h"
 #include "settings.h"
 
-/* One row as the source read it. The event is borrowed and gone when put() returns. */
+/* One row as the source read it, but for event.id and event.prev, which are left empty. Borrowed: gone when put() returns. */
 struct source_row {
     outbox_event event;
     const char *error; /* filter or transform failed on this row: why; NULL: fine */
