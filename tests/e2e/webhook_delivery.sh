@@ -8,7 +8,7 @@
 # shellcheck source=tests/support/webhook.sh
 . "$ROOT/tests/support/webhook.sh"
 
-hook=(--webhook-secret-file "$TMP/secret" --backoff 20ms,100ms --timeout 5s)
+hook=(--webhook-secret-file "$TMP/secret" --backoff "20ms,100ms" --timeout 5s)
 
 new_database
 receiver

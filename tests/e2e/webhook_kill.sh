@@ -9,7 +9,7 @@
 . "$ROOT/tests/support/webhook.sh"
 
 KILLS=12
-hook=(--webhook-secret-file "$TMP/secret" --backoff 10ms,50ms --timeout 500ms --concurrency 8 --max-attempts 50)
+hook=(--webhook-secret-file "$TMP/secret" --backoff "10ms,50ms" --timeout 500ms --concurrency 8 --max-attempts 50)
 
 # write_some N: 3 × 40 events over 15 keys, each writer in its own transactions.
 write_some() {

@@ -13,7 +13,7 @@ receiver() {
     receiver=$!
     await 10 grep -q '^port ' "$TMP/receiver.out" || { fail "the receiver starts" "$(cat "$TMP/receiver.err")"; exit 1; }
     PORT=$(sed -n 's/^port //p' "$TMP/receiver.out")
-    URL=http://127.0.0.1:$PORT/hook
+    export URL=http://127.0.0.1:$PORT/hook
 }
 
 # Ends it. Its last line, with the counts, is then in the log.
