@@ -30,10 +30,14 @@ ok "and finds the next commit in the new WAL" await 10 is_acked one 2
 is_quiet() { [ $(($(date +%s) - $(stat -c %Y "$DB-wal"))) -ge 4 ]; }
 ok "what was acknowledged is reclaimed" await 10 is_reclaimed
 await 20 is_quiet
-before=$(voluntary_switches "$pid")
-read -rt 5 <> <(:)
-after=$(voluntary_switches "$pid")
-ok "an idle relay wakes less than twice a second ($((after - before)) in 5 s)" test $((after - before)) -lt 10
+if ldd "$BUILD/outbox-relay" | grep -q libtsan; then
+    skip "an idle relay wakes less than twice a second" "the thread sanitizer has a thread of its own that wakes"
+else
+    before=$(voluntary_switches "$pid")
+    read -rt 5 <> <(:)
+    after=$(voluntary_switches "$pid")
+    ok "an idle relay wakes less than twice a second ($((after - before)) in 5 s)" test $((after - before)) -lt 10
+fi
 
 emit 500
 kill -TERM "$pid"
