@@ -27,6 +27,7 @@ struct feed_files {
     struct stream_path path;
     struct stream_file file; /* where we read */
     struct event_line line;
+    struct stream_place place;
     int64_t at; /* the seq that the file is placed after */
     bool placed;
     struct source_from sources[2]; /* the newest first */
@@ -75,17 +76,17 @@ static int resume(struct feed *feed, int64_t after_seq, const char *position_tex
 }
 
 /* Lines up to our place that are another source's: the files were begun anew, and our seq means nothing in them. */
-static int check_source(struct feed_files *f, const struct stream_place *place)
+static int check_source(struct feed_files *f)
 {
-    const char *ours = source_at(f, f->at);
-    if (!ours[0] || !place->source[0] || strcmp(ours, place->source) == 0)
+    const char *ours = source_at(f, f->at), *theirs = f->place.source;
+    if (!ours[0] || !theirs[0] || strcmp(ours, theirs) == 0)
         return OUTBOX_OK;
     f->placed = false;
     return fail(
         f->feed.ob, OUTBOX_REWOUND,
         "%s: up to seq %lld its events are of source %s, but the consumer has read those of %s: was the database "
         "replaced, and its files with it? read it again from the start, or from a snapshot",
-        f->path.absolute, (long long)f->at, place->source, ours);
+        f->path.absolute, (long long)f->at, theirs, ours);
 }
 
 /* ---- The place ---- */
@@ -100,22 +101,21 @@ static int start(struct feed *feed, int from, int64_t *after_seq)
 
 static int find_place(struct feed_files *f, bool *line_is_there)
 {
-    struct stream_place place;
     *line_is_there = false;
     f->placed = false;
     stream_file_close(&f->file);
-    switch (stream_place_find(&f->path, f->at, &f->line, &f->file, &place)) {
+    switch (stream_place_find(&f->path, f->at, &f->line, &f->file, &f->place)) {
     case PLACE_LINE: *line_is_there = true; break;
     case PLACE_END: break;
-    case PLACE_GAP: f->feed.first_available = place.first_available; return OUTBOX_GAP;
+    case PLACE_GAP: f->feed.first_available = f->place.first_available; return OUTBOX_GAP;
     case PLACE_DAMAGED:
         return fail(f->feed.ob, OUTBOX_CORRUPT,
                     "%s: what follows seq %lld, at byte %lld, is not an event; the relay mends its file when it starts",
-                    f->path.absolute, (long long)f->at, (long long)place.damaged_at);
+                    f->path.absolute, (long long)f->at, (long long)f->place.damaged_at);
     case PLACE_ERROR: return failed(f);
     }
     f->placed = true;
-    return check_source(f, &place);
+    return check_source(f);
 }
 
 /* Whether lines may still be added behind the place: the file is the active one and as long as it was. */
@@ -159,6 +159,10 @@ static int read_batch(struct feed *feed, int64_t after_seq, int count, struct ev
     bool line_is_there = true;
     int code = OUTBOX_OK;
 
+    if (after_seq == FEED_UNBEGUN && !stream_place_begin(&f->path, &f->line, &after_seq))
+        return failed(f);
+    if (after_seq == FEED_UNBEGUN) /* there is no line yet */
+        return OUTBOX_OK;
     f->placed = f->placed && f->at == after_seq;
     f->at = after_seq;
     for (int i = 0; i < TRIES; i++) {
@@ -183,6 +187,7 @@ static void close_feed(struct feed *feed, bool forked)
     stream_file_close(&f->file);
     event_line_free(&f->line);
     stream_path_fini(&f->path);
+    stream_place_forget(&f->place);
     if (!forked)
         wake_close(feed->wake);
     free(f);

@@ -340,6 +340,34 @@ static void next_waits_for_a_line_over_rotations(void **state)
     assert_code(b, OUTBOX_DONE, outbox_reader_next(b->r, 1, &e));
 }
 
+enum { HURRIED = 3000 };
+
+static void *write_in_a_hurry(void *arg)
+{
+    struct stream_writer *w = arg;
+    while (w->last < HURRIED) {
+        writer_write(w, 1);
+        if (w->last % 3 != 1)
+            writer_rotate(w);
+    }
+    return NULL;
+}
+
+/* Whatever step of a rotation falls between two of the reader's, it is no gap. */
+static void rotation_under_way_is_no_gap(void **state)
+{
+    struct bench *b = *state;
+    pthread_t thread;
+    open_reader(b);
+    assert_int_equal(pthread_create(&thread, NULL, write_in_a_hurry, &b->w), 0);
+    for (int i = 1; i <= HURRIED; i++) {
+        const outbox_event *e;
+        assert_code(b, OUTBOX_OK, outbox_reader_next(b->r, PATIENCE_MS, &e));
+        assert_int_equal(e->seq, i);
+    }
+    pthread_join(thread, NULL);
+}
+
 static void fd_becomes_readable_for_a_line(void **state)
 {
     struct bench *b = *state;
@@ -408,6 +436,7 @@ int main(void)
         TEST(a_moved_cursor_is_stale),
         TEST(a_held_consumer_of_files_is_busy),
         TEST(next_waits_for_a_line_over_rotations),
+        TEST(rotation_under_way_is_no_gap),
         TEST(fd_becomes_readable_for_a_line),
         TEST(half_a_line_is_nobodys_business),
     };
