@@ -24,9 +24,11 @@ static const char sql_claim[] =
 
 static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WHERE consumer = ?1";
 
+/* An acknowledgement of something older says nothing new, nor does what stood beside it. */
 static const char sql_ack[] =
     "UPDATE main.consumer_offsets SET acked_seq = max(coalesce(acked_seq, -1), ?3),"
-    " position = nullif(coalesce(?4, position), ''), updated_at = ?5 WHERE consumer = ?1 AND lease_token = ?2";
+    " position = iif(?3 >= coalesce(acked_seq, -1), nullif(coalesce(?4, position), ''), position), updated_at = ?5"
+    " WHERE consumer = ?1 AND lease_token = ?2";
 
 static const char sql_move[] =
     "UPDATE main.consumer_offsets SET acked_seq = nullif(?3, -1), position = NULL, lease_token = lease_token + 1,"

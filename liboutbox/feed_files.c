@@ -45,9 +45,13 @@ static int failed(struct feed_files *f)
 
 /* ---- Whose events these are ---- */
 
+/* "": not known. */
 static const char *source_at(const struct feed_files *f, int64_t seq)
 {
-    return f->sources[seq < f->sources[0].seq].source;
+    for (size_t i = 0; i < sizeof f->sources / sizeof *f->sources; i++)
+        if (seq >= f->sources[i].seq)
+            return f->sources[i].source;
+    return "";
 }
 
 static void note_source(struct feed_files *f, const struct event_line *line)
