@@ -165,6 +165,7 @@ static enum stage wait_to_open(struct pipeline *p)
     if (p->options.once || due_us == INT64_MAX) {
         if (p->reason[0])
             log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", p->reason);
+        pipeline_flush(p); /* what was delivered before the fault is not to be delivered again */
         return STAGE_TEMPORARY;
     }
     for (int64_t now_us = clock_monotonic_us(); now_us < due_us; now_us = clock_monotonic_us())

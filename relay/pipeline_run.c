@@ -19,6 +19,9 @@ enum {
     READ_RETRY_MS = 1000,
     BACKLOG_MAX = 10000, /* changes that the ledger could not write yet */
     BACKLOG_LOOK_US = 100000,
+    READ_MIN = 128,          /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
+    READ_GAP_US = 2000,
+    SETTLE_GAP_US = 2000,    /* as are settlements: each wakes the ledger */
     FLUSH_MS = 10000,        /* at the end, for a writer that holds the lock */
     ONCE_STALL_US = 10000000 /* --once: beyond the sink's own time-out, nothing moves any more */
 };
@@ -62,11 +65,19 @@ static bool take(void *arg, const struct source_row *row, bool wanted)
     return t->result == SINK_OK;
 }
 
-static bool may_read(struct pipeline *p)
+/* When there is something to read, and room for it: INT64_MAX where there isn't. */
+static int64_t read_due_us(const struct pipeline *p)
 {
     bool read_all = p->options.once && p->read_seq >= p->options.once_seq;
-    return p->look && !read_all && p->options.ops->room(p->sink) > 0 &&
-           (!p->consumer || ledger_backlog(p->consumer) < BACKLOG_MAX);
+    int room = p->look && !read_all ? p->options.ops->room(p->sink) : 0;
+    if (room <= 0 || (p->consumer && ledger_backlog(p->consumer) >= BACKLOG_MAX))
+        return INT64_MAX;
+    return room >= READ_MIN ? 0 : p->read_at_us + READ_GAP_US;
+}
+
+static bool may_read(const struct pipeline *p)
+{
+    return clock_monotonic_us() >= read_due_us(p);
 }
 
 static enum stage stop_for_good(struct pipeline *p, const char *reason)
@@ -109,6 +120,7 @@ static enum stage read_batch(struct pipeline *p)
     case SOURCE_BROKEN: return stop_for_good(p, source_message(p->source));
     }
     p->trouble_said = false;
+    p->read_at_us = clock_monotonic_us();
     p->look = full;
     adapt_batch(p, full);
     if (p->read_seq != before) {
@@ -135,6 +147,7 @@ static bool remember(struct cursor *cursor, const struct settlement *s)
 static enum stage settle(struct pipeline *p)
 {
     struct settlement s = {0};
+    p->settled_at_us = clock_monotonic_us();
     if (!p->options.ops->settle(p->sink, &s))
         return STAGE_DELIVER;
     p->reached_seq = s.acked_seq;
@@ -161,7 +174,9 @@ static enum stage after_sink(struct pipeline *p, enum sink_result result)
 static enum stage push(struct pipeline *p)
 {
     enum sink_result result = p->options.ops->push(p->sink);
-    enum stage settled = settle(p); /* what was reached before the fault counts */
+    bool soon = result == SINK_OK && clock_monotonic_us() < p->settled_at_us + SETTLE_GAP_US;
+    p->unsettled = soon;
+    enum stage settled = soon ? STAGE_DELIVER : settle(p); /* what was reached before the fault counts */
     enum stage next = after_sink(p, result);
     return next != STAGE_DELIVER ? next : settled;
 }
@@ -182,8 +197,13 @@ static void wait_until(struct pipeline *p, int64_t deadline_us)
 static enum stage wait_for_more(struct pipeline *p)
 {
     int64_t now_us = clock_monotonic_us(), deadline_us = p->options.ops->due(p->sink);
-    if (may_read(p))
+    int64_t read_us = read_due_us(p);
+    if (now_us >= read_us)
         return STAGE_DELIVER;
+    if (read_us < deadline_us)
+        deadline_us = read_us;
+    if (p->unsettled && p->settled_at_us + SETTLE_GAP_US < deadline_us)
+        deadline_us = p->settled_at_us + SETTLE_GAP_US;
     if (p->consumer && ledger_backlog(p->consumer) >= BACKLOG_MAX && now_us + BACKLOG_LOOK_US < deadline_us)
         deadline_us = now_us + BACKLOG_LOOK_US;
     if (p->options.once && now_us + ONCE_STALL_US < deadline_us)
@@ -253,6 +273,20 @@ bool pipeline_pause(struct pipeline *p, int timeout_ms)
     return p->stop;
 }
 
+bool pipeline_flush(struct pipeline *p)
+{
+    switch (p->consumer ? ledger_flush(p->consumer, FLUSH_MS) : LEDGER_OK) {
+    case LEDGER_OK: return true;
+    case LEDGER_LATER:
+        log_write(LOG_LEVEL_WARN, p->options.settings->consumer,
+                  "the last acknowledgements could not be recorded: what they cover is delivered again");
+        return false;
+    case LEDGER_BROKEN:
+    case LEDGER_INTERRUPTED: break;
+    }
+    return false;
+}
+
 enum sink_result pipeline_finish(struct pipeline *p)
 {
     const struct sink_ops *ops = p->options.ops;
@@ -270,14 +304,5 @@ enum sink_result pipeline_finish(struct pipeline *p)
         log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", p->reason);
         return SINK_BROKEN;
     }
-    switch (p->consumer ? ledger_flush(p->consumer, FLUSH_MS) : LEDGER_OK) {
-    case LEDGER_OK: return SINK_OK;
-    case LEDGER_LATER:
-        log_write(LOG_LEVEL_WARN, p->options.settings->consumer,
-                  "the last acknowledgements could not be recorded: what they cover is delivered again");
-        return SINK_LATER;
-    case LEDGER_BROKEN:
-    case LEDGER_INTERRUPTED: break;
-    }
-    return SINK_LATER;
+    return pipeline_flush(p) ? SINK_OK : SINK_LATER;
 }

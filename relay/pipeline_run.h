@@ -50,6 +50,8 @@ struct pipeline {
     int batch;              /* rows to ask for: few when quiet, more under a backlog */
     bool look;              /* there may be something to read */
     bool trouble_said;      /* reading fails, and that was said */
+    bool unsettled; /* something may have been reached since settled_at_us */
+    int64_t read_at_us, settled_at_us; /* when last; see READ_GAP_US, SETTLE_GAP_US */
     int64_t progress_at_us; /* --once: when something last moved */
 };
 
@@ -58,6 +60,9 @@ void pipeline_run_begin(struct pipeline *, int64_t read_seq);
 
 /* Delivers until something else is to be done. */
 enum stage pipeline_run(struct pipeline *);
+
+/* Waits until the ledger has recorded what was settled, within a bound; says so where it could not. */
+bool pipeline_flush(struct pipeline *);
 
 /* Has the sink finish what is in flight, settles it and waits for the ledger. OK, or why it could not. */
 enum sink_result pipeline_finish(struct pipeline *);
