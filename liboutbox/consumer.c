@@ -26,7 +26,7 @@ static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WH
 
 /* An acknowledgement of something older says nothing new, nor does what stood beside it. */
 static const char sql_ack[] =
-    "UPDATE main.consumer_offsets SET acked_seq = max(coalesce(acked_seq, -1), ?3),"
+    "UPDATE main.consumer_offsets SET acked_seq = nullif(max(coalesce(acked_seq, -1), ?3), -1),"
     " position = iif(?3 >= coalesce(acked_seq, -1), nullif(coalesce(?4, position), ''), position), updated_at = ?5"
     " WHERE consumer = ?1 AND lease_token = ?2";
 

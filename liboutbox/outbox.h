@@ -35,10 +35,10 @@ extern "C" {
  */
 enum {
     OUTBOX_OK = 0,
-    OUTBOX_DONE = 1,        /* outbox_reader_next: no event within the timeout. Call again. */
-    OUTBOX_CONFLICT = 2,    /* the row is not at the expected revision (outbox_found_revision). Read it, decide, retry. */
-    OUTBOX_NOT_FOUND = 3,   /* there is no such row. */
-    OUTBOX_GAP = 4,         /* events this reader still needed are gone (outbox_reader_gap). Resynchronise. */
+    OUTBOX_DONE = 1,      /* outbox_reader_next: no event within the timeout. Call again. */
+    OUTBOX_CONFLICT = 2,  /* the row is not at the expected revision (outbox_found_revision). Read it, decide, retry. */
+    OUTBOX_NOT_FOUND = 3, /* there is no such row. */
+    OUTBOX_GAP = 4,       /* events this reader still needed are gone (outbox_reader_gap). Resynchronise. */
     OUTBOX_INTERRUPTED = 5, /* outbox_reader_interrupt() was called, or sqlite3_interrupt(). */
 
     OUTBOX_INVALID = 100,    /* the input cannot be stored or delivered. Mend the input; retrying will not help. */
@@ -110,7 +110,7 @@ OUTBOX_API sqlite3 *outbox_db(outbox *); /* the connection, for the application'
 /* The last failure in words, valid until the next call on the handle. NULL: the words of this thread's last outbox_open or
  * outbox_attach that failed. */
 OUTBOX_API const char *outbox_errmsg(const outbox *);
-OUTBOX_API const char *outbox_strerror(int code);     /* a code in words, static */
+OUTBOX_API const char *outbox_strerror(int code); /* a code in words, static */
 
 /* ---- Transactions ------------------------------------------------------------------------------------------------
  * A write outside a transaction is its own BEGIN IMMEDIATE … COMMIT. Inside one, the library's or the application's
@@ -131,7 +131,13 @@ OUTBOX_API int outbox_rollback(outbox *);
  * A column's name and value. The layout is frozen; build it with the functions. Names and data are borrowed until the
  * call returns.
  */
-enum { OUTBOX_TYPE_NULL = 0, OUTBOX_TYPE_INTEGER = 1, OUTBOX_TYPE_REAL = 2, OUTBOX_TYPE_TEXT = 3, OUTBOX_TYPE_BLOB = 4 };
+enum {
+    OUTBOX_TYPE_NULL = 0,
+    OUTBOX_TYPE_INTEGER = 1,
+    OUTBOX_TYPE_REAL = 2,
+    OUTBOX_TYPE_TEXT = 3,
+    OUTBOX_TYPE_BLOB = 4
+};
 
 typedef struct outbox_value {
     const char *column;
@@ -252,7 +258,7 @@ OUTBOX_API const char *outbox_last_key(const outbox *);
  * (OUTBOX_GAP) before it hands out any later one.
  */
 
-/* One event. Borrowed from the reader: valid until the next outbox_reader_next() or outbox_reader_close(). Strings are
+/* One event. Borrowed from the reader: valid until its next outbox_reader_next(), _restart() or _close(). Strings are
  * NUL-terminated as well as sized; NULL where absent. Grows at its end only.
  *
  * Out of files it is what the line has. A CloudEvent has no table, before and headers, but for a traceparent, which is
@@ -286,7 +292,7 @@ typedef struct outbox_reader_options {
     const char *jsonl; /* the active file of a stream, as given to outbox-relay --jsonl; NULL: the database */
     const char *const *snapshot_tables; /* for OUTBOX_FROM_SNAPSHOT: names, NULL at the end; NULL: every table of `main`
                                            with a PRIMARY KEY and a revision */
-    const char *snapshot_db; /* the database to take it from; NULL: the handle's own */
+    const char *snapshot_db;            /* the database to take it from; NULL: the handle's own */
 } outbox_reader_options;
 
 /* Opens consumer (1 to 64 of [A-Za-z0-9._-], no leading dot) and registers it where it is new: from then on nothing it
@@ -316,7 +322,8 @@ OUTBOX_API int outbox_reader_open(outbox *, const char *consumer, const outbox_r
  * Errors: DONE, INTERRUPTED, GAP (again at each call until outbox_reader_restart(), or until it is reopened past it),
  * STALE, REWOUND (of files also: their events are another source's), CORRUPT (of files: the active one goes on with
  * something that is no event, which the relay mends when it starts: call again), MISUSE (a timeout inside a
- * transaction), BUSY, IO, NOMEM. After all of these but GAP and STALE the same call may succeed later. */
+ * transaction), BUSY, IO, NOMEM. After all of these but GAP and STALE the same call may succeed later; among the rows
+ * of a snapshot only outbox_reader_restart() helps. */
 OUTBOX_API int outbox_reader_next(outbox_reader *, int timeout_ms, const outbox_event **event);
 
 /* Acknowledges everything up to seq, durably: those events are not handed out again. Inside the handle's open

@@ -42,6 +42,11 @@ static int64_t monotonic_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static int enter(const outbox_reader *r)
+{
+    return r ? handle_enter(r->ob) : OUTBOX_MISUSE;
+}
+
 /* ---- Opening ---- */
 
 static int read_options(outbox *ob, const outbox_reader_options *options, outbox_reader_options *o)
@@ -77,7 +82,7 @@ static int copy_list(outbox *ob, const char *const *list, char ***copy)
     return *copy ? OUTBOX_OK : fail(ob, OUTBOX_NOMEM, "out of memory");
 }
 
-static int listen(outbox_reader *r, int from)
+static int begin_listening(outbox_reader *r, int from)
 {
     int code = r->feed->ops->start(r->feed, from, &r->handed_seq);
     return code == OUTBOX_OK ? r->feed->ops->resume(r->feed, r->handed_seq, "") : code;
@@ -92,7 +97,7 @@ static int open_reader(outbox_reader *r, const char *consumer, const outbox_read
     if (code == OUTBOX_OK)
         code = o->jsonl ? feed_files_open(r->ob, o->jsonl, &r->feed) : feed_database_open(r->ob, &r->feed);
     if (code == OUTBOX_OK && !consumer)
-        return listen(r, o->from);
+        return begin_listening(r, o->from);
     if (code == OUTBOX_OK)
         code = consumer_take(r->ob, consumer, r->feed, o->from, &r->consumer);
     r->durable = code == OUTBOX_OK;
@@ -199,7 +204,7 @@ static int hand_out(outbox_reader *r, const outbox_event **event)
 
 int outbox_reader_next(outbox_reader *r, int timeout_ms, const outbox_event **event)
 {
-    int code = handle_enter(r ? r->ob : NULL);
+    int code = enter(r);
     if (code != OUTBOX_OK)
         return code;
     if (!event)
@@ -228,7 +233,7 @@ int outbox_reader_next(outbox_reader *r, int timeout_ms, const outbox_event **ev
 
 int outbox_reader_ack(outbox_reader *r, int64_t seq)
 {
-    int code = handle_enter(r ? r->ob : NULL);
+    int code = enter(r);
     if (code != OUTBOX_OK)
         return code;
     if (!r->durable)
@@ -265,7 +270,8 @@ static int restart_from_snapshot(outbox_reader *r)
 
 static int restart_from(outbox_reader *r, int from)
 {
-    int code = r->durable ? consumer_restart(r->ob, &r->consumer, r->feed, from, &r->handed_seq) : listen(r, from);
+    int code = r->durable ? consumer_restart(r->ob, &r->consumer, r->feed, from, &r->handed_seq)
+                          : begin_listening(r, from);
     if (code != OUTBOX_OK)
         return code;
     snapshot_close(r->snapshot, false);
@@ -275,7 +281,7 @@ static int restart_from(outbox_reader *r, int from)
 
 int outbox_reader_restart(outbox_reader *r, int from)
 {
-    int code = handle_enter(r ? r->ob : NULL);
+    int code = enter(r);
     if (code != OUTBOX_OK)
         return code;
     if (!sqlite3_get_autocommit(r->ob->db))

@@ -35,6 +35,7 @@ struct snapshot {
     char **names;
     int count, at;       /* tables, and the one being read */
     struct table *table; /* that one; its SELECT stands on a row not read yet. NULL: every row is read */
+    int failed;          /* the code it broke off with: what was read then is lost, so there is no going on */
     struct buffer key, payload;
 };
 
@@ -116,16 +117,20 @@ static bool put_row(struct snapshot *s, struct event_batch *batch)
     return event_batch_put(batch, &row);
 }
 
+static int read_rows(struct snapshot *s, int count, struct event_batch *batch)
+{
+    int code = OUTBOX_OK;
+    while (code == OUTBOX_OK && s->table && batch->count < count && !event_batch_is_large(batch))
+        code = put_row(s, batch) ? advance(s) : fail(s->view, OUTBOX_NOMEM, "out of memory");
+    return code;
+}
+
 int snapshot_read(outbox *ob, struct snapshot *s, int count, struct event_batch *batch)
 {
-    while (s->table && batch->count < count && !event_batch_is_large(batch)) {
-        if (!put_row(s, batch))
-            return fail(ob, OUTBOX_NOMEM, "out of memory");
-        int code = advance(s);
-        if (code != OUTBOX_OK)
-            return fail(ob, code, "snapshot: %s", s->view->message);
-    }
-    return OUTBOX_OK;
+    if (s->failed == OUTBOX_OK)
+        s->failed = read_rows(s, count, batch);
+    return s->failed == OUTBOX_OK ? OUTBOX_OK
+                                  : fail(ob, s->failed, "the snapshot broke off, begin another: %s", s->view->message);
 }
 
 int64_t snapshot_seq(const struct snapshot *s)

@@ -18,7 +18,8 @@ struct snapshot;
  * INVALID (no such table), SCHEMA, BUSY, IO, CORRUPT, NOMEM. */
 int snapshot_open(outbox *ob, const char *db_path, const char *const *tables, struct snapshot **out);
 
-/* Fills an empty batch with at most count rows, table by table, in the order of their primary keys. */
+/* Fills an empty batch with at most count rows, table by table, in the order of their primary keys. A failure is for
+ * good: every later call has the same. */
 int snapshot_read(outbox *ob, struct snapshot *, int count, struct event_batch *);
 
 int64_t snapshot_seq(const struct snapshot *);  /* every event up to it is in the rows, none after */

@@ -434,6 +434,38 @@ static void a_snapshot_needs_a_database_with_our_tables(void **state)
     assert_int_equal(e->seq, 1);
 }
 
+static void fill_orders(struct fixture *f)
+{
+    fixture_sql(f, "INSERT INTO orders(id, note) SELECT printf('%06d', value), zeroblob(768) FROM ("
+                   "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 20000)"
+                   " SELECT value FROM n)");
+}
+
+/* The file is cut while it is read: rows that were read and not handed out are not passed over afterwards. */
+static void a_snapshot_that_broke_off_does_not_go_on(void **state)
+{
+    struct bench *b = *state;
+    struct fixture *f = b->f;
+    outbox_reader *r;
+    const outbox_event *e;
+    make_tables(f);
+    fill_orders(f);
+    fixture_sql(f, "PRAGMA wal_checkpoint(TRUNCATE)");
+    outbox_reader_options o = {.size = sizeof o, .jsonl = b->w.path, .snapshot_db = f->path};
+    assert_code(b, OUTBOX_OK, outbox_reader_open(b->ob, "c", &o, &r));
+    assert_code(b, OUTBOX_OK, outbox_reader_restart(r, OUTBOX_FROM_SNAPSHOT));
+    assert_int_equal(truncate(f->path, 10 << 20), 0);
+    int code, rows = 0;
+    while ((code = outbox_reader_next(r, 0, &e)) == OUTBOX_OK)
+        rows++;
+    assert_true(code == OUTBOX_CORRUPT || code == OUTBOX_IO);
+    assert_in_range(rows, 100, 19900);
+    for (int i = 0; i < 3; i++)
+        assert_code(b, code, outbox_reader_next(r, 0, &e));
+    assert_code(b, OUTBOX_MISUSE, outbox_reader_ack(r, 0));
+    outbox_reader_close(r);
+}
+
 /* 20,000 rows of 1 KiB in far less memory. */
 static void a_snapshot_is_streamed(void **state)
 {
@@ -443,9 +475,7 @@ static void a_snapshot_is_streamed(void **state)
     const outbox_event *e;
     int rows = 0;
     make_tables(f);
-    fixture_sql(f, "INSERT INTO orders(id, note) SELECT printf('%06d', value), zeroblob(768) FROM ("
-                   "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 20000)"
-                   " SELECT value FROM n)");
+    fill_orders(f);
     outbox_reader_options o = {.size = sizeof o, .batch_count = 100000};
     assert_ok(f, outbox_reader_open(f->ob, "c", &o, &r));
     assert_ok(f, outbox_reader_restart(r, OUTBOX_FROM_SNAPSHOT));
@@ -475,6 +505,7 @@ int main(void)
         TEST(snapshots_beside_a_writer_lose_nothing),
         TEST(a_stream_goes_on_from_exactly_the_snapshots_seq),
         TEST(a_snapshot_needs_a_database_with_our_tables),
+        TEST(a_snapshot_that_broke_off_does_not_go_on),
         TEST(a_snapshot_is_streamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
