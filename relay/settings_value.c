@@ -118,5 +118,8 @@ void value_format_size(int64_t bytes, char out[VALUE_TEXT_SIZE])
 
 void value_format_duration(int64_t us, char out[VALUE_TEXT_SIZE])
 {
-    format_scaled(us, duration_units, DURATION_UNITS, out);
+    if (us == 0)
+        snprintf(out, VALUE_TEXT_SIZE, "0s");
+    else
+        format_scaled(us, duration_units, DURATION_UNITS - 1, out); /* weeks are read, and shown as days */
 }

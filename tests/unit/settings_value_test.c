@@ -146,13 +146,13 @@ static void what_is_written_reads_back(void **state)
         int64_t value;
         const char *size, *duration;
     } cases[] = {
-        {0, "0", "0"},
+        {0, "0", "0s"},
         {1, "1", "1us"},
         {1000, "1000", "1ms"},
         {1024, "1K", "1024us"},
         {1500000, "1500000", "1500ms"},
         {INT64_C(67108864), "64M", "67108864us"},
-        {INT64_C(604800000000), "590625000K", "1w"},
+        {INT64_C(604800000000), "590625000K", "7d"},
         {INT64_MAX, "9223372036854775807", "9223372036854775807us"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
