@@ -23,9 +23,8 @@
 #include "sinks/trouble.h"
 
 enum {
-    GRACE_MS = 5000,     /* from SIGTERM to SIGKILL, and for a command that has closed its input to end */
-    LAST_WORDS_MAX = 16, /* pieces of output looked at after its death */
-    DIGITS_MAX = 19      /* of a seq */
+    GRACE_MS = 5000,    /* from SIGTERM to SIGKILL, and for a command that has closed its input to end */
+    LAST_WORDS_MAX = 16 /* pieces of output looked at after its death */
 };
 
 /* How far the command is from its end. From RUNNING on, a step down at until_us where it hasn't ended by itself. */
@@ -54,7 +53,7 @@ struct sink {
 
     struct exec_lines lines;
     int64_t settled_seq;
-    char position[DIGITS_MAX + 1]; /* the last line's seq: so prev outlives the relay */
+    char position[24]; /* the last line's seq: so prev outlives the relay */
 };
 
 static const struct trouble_pace pace = {1000 * 1000, 60 * 1000 * 1000};
@@ -67,10 +66,10 @@ static const char *consumer(const struct sink *s)
 static struct sink *exec_create(const struct sink_context *context)
 {
     struct sink *s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    s->context = context;
-    exec_child_init(&s->child);
+    if (s) {
+        s->context = context;
+        exec_child_init(&s->child);
+    }
     return s;
 }
 
@@ -161,27 +160,33 @@ static int64_t timeout_us(const struct sink *s)
     return s->context->settings->exec.timeout_us;
 }
 
+static void kill_now(struct sink *s)
+{
+    exec_child_signal(&s->child, SIGKILL);
+    s->phase = PHASE_KILLED;
+    s->until_us = INT64_MAX;
+}
+
 /* Takes the next step towards its end, if it is time. */
 static void hasten(struct sink *s, int64_t now_us)
 {
     if (now_us < s->until_us)
         return;
     switch (s->phase) {
-    case PHASE_NONE: break;
     case PHASE_RUNNING: /* finish() waits, and it does not read */
     case PHASE_LEAVING:
-        if (s->finishing)
+        if (s->phase == PHASE_LEAVING && !s->fed)
+            snprintf(s->fault, sizeof s->fault, "the command closed its standard input: stopped");
+        else
             snprintf(s->fault, sizeof s->fault, "the command did not end within %.1f s: stopped",
                      (double)timeout_us(s) / 1e6);
-        else
-            snprintf(s->fault, sizeof s->fault, "the command closed its standard input: stopped");
         exec_child_signal(&s->child, SIGTERM);
         s->phase = PHASE_TERMINATED;
         s->until_us = now_us + GRACE_MS * INT64_C(1000);
         break;
-    case PHASE_TERMINATED: exec_child_signal(&s->child, SIGKILL); s->phase = PHASE_KILLED;
-    /* fall through */
-    case PHASE_KILLED: s->until_us = INT64_MAX; break;
+    case PHASE_TERMINATED: kill_now(s); break;
+    case PHASE_NONE:
+    case PHASE_KILLED: break;
     }
 }
 
@@ -190,10 +195,8 @@ static void distrust(struct sink *s, int64_t seq)
     snprintf(s->fault, sizeof s->fault,
              "the command acknowledged %" PRId64 ", and the last line it was sent is %" PRId64 ": stopped", seq,
              s->lines.sent_seq);
-    exec_child_signal(&s->child, SIGKILL);
     s->distrusted = true;
-    s->phase = PHASE_KILLED;
-    s->until_us = INT64_MAX;
+    kill_now(s);
 }
 
 static void describe_end(const struct sink *s, int status, char words[SINK_REASON_SIZE])
@@ -215,23 +218,22 @@ static void describe_end(const struct sink *s, int status, char words[SINK_REASO
 static void feed(struct sink *s, int64_t now_us)
 {
     const char *bytes;
-    size_t size;
+    size_t pending = exec_lines_pending(&s->lines, &bytes), n;
+    bool reads = exec_child_reads(&s->child); /* in every phase: a dead pipe would keep wait() from waiting */
 
-    while (s->phase == PHASE_RUNNING && (size = exec_lines_pending(&s->lines, &bytes)) > 0) {
-        ssize_t n = exec_child_write(&s->child, bytes, size);
-        if (n == 0)
-            return;
-        if (n < 0) { /* most often because it is about to end */
-            s->phase = PHASE_LEAVING;
-            s->until_us = now_us + GRACE_MS * INT64_C(1000);
-            return;
-        }
-        exec_lines_wrote(&s->lines, (size_t)n);
+    if (s->phase != PHASE_RUNNING)
+        return;
+    while (reads && pending > 0 && (n = exec_child_write(&s->child, bytes, pending)) > 0) {
+        exec_lines_wrote(&s->lines, n);
+        pending = exec_lines_pending(&s->lines, &bytes);
     }
-    if (s->phase == PHASE_RUNNING && s->finishing) {
+    if (pending == 0 && s->finishing) {
         exec_child_close_input(&s->child);
         s->fed = true;
         s->phase = PHASE_LEAVING;
+    } else if (!reads) { /* most often because it is about to end */
+        s->phase = PHASE_LEAVING;
+        s->until_us = now_us + GRACE_MS * INT64_C(1000);
     }
 }
 
@@ -242,19 +244,9 @@ static void acknowledge(struct sink *s, int64_t seq)
     trouble_over(&s->trouble, consumer(s), "the command");
     s->silence_said = false;
     s->stuck_since_us = 0;
+    /* Nobody waits for --once to stop: it may take as long as there is progress. */
     if (s->finishing && s->context->once && s->phase <= PHASE_LEAVING)
-        s->until_us = clock_monotonic_us() +
-                      timeout_us(s); /* nobody waits for the relay to stop: as long as it goes on */
-}
-
-static bool parse_seq(const char *text, int64_t *seq)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > DIGITS_MAX || text[digits])
-        return false;
-    errno = 0;
-    *seq = strtoll(text, NULL, 10);
-    return errno == 0;
+        s->until_us = clock_monotonic_us() + timeout_us(s);
 }
 
 /* What was heard last, line by line. */
@@ -264,21 +256,21 @@ static void take_lines(struct sink *s)
     int64_t seq;
 
     while (!s->distrusted && (line = exec_child_line(&s->child)) != NULL) {
-        if (!parse_seq(line, &seq)) {
-            if (!s->junk_said)
-                log_write(LOG_LEVEL_WARN, consumer(s),
-                          "the command printed '%.40s', which is no seq; its standard output is for acknowledgements",
-                          line);
+        if (exec_lines_seq(line, &seq)) {
+            if (seq > s->lines.sent_seq)
+                distrust(s, seq);
+            else
+                acknowledge(s, seq);
+        } else if (!s->junk_said) {
+            log_write(LOG_LEVEL_WARN, consumer(s),
+                      "the command printed '%.40s', which is no seq; its standard output is for acknowledgements",
+                      line);
             s->junk_said = true;
-        } else if (seq > s->lines.sent_seq) {
-            distrust(s, seq);
-        } else {
-            acknowledge(s, seq);
         }
     }
 }
 
-/* The command is dead, and will never have more to say than what is in the pipe. */
+/* The command is dead. It may have printed something since it was last listened to, and that counts. */
 static enum sink_result ended(struct sink *s, int status)
 {
     bool good = s->phase == PHASE_LEAVING && s->fed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -309,11 +301,11 @@ static void watch_silence(struct sink *s, int64_t now_us)
         s->stuck_since_us = 0;
     else if (!s->stuck_since_us)
         s->stuck_since_us = now_us;
-    if (now_us < silence_due(s))
-        return;
-    log_write(LOG_LEVEL_WARN, consumer(s), "the command has acknowledged none of %d events for %.1f s: waiting for it",
-              s->lines.count, (double)timeout_us(s) / 1e6);
-    s->silence_said = true;
+    if (now_us >= silence_due(s)) {
+        log_write(LOG_LEVEL_WARN, consumer(s), "the command has acknowledged none of %d events for %.1f s: waiting",
+                  s->lines.count, (double)timeout_us(s) / 1e6);
+        s->silence_said = true;
+    }
 }
 
 static enum sink_result exec_push(struct sink *s)

@@ -106,17 +106,23 @@ bool exec_child_start(struct exec_child *child, const char *command)
 
 /* ---- Write and listen --------------------------------------------------------------------------------------------- */
 
-ssize_t exec_child_write(struct exec_child *child, const char *bytes, size_t size)
+bool exec_child_reads(struct exec_child *child)
+{
+    struct pollfd input = {.fd = child->input_fd};
+
+    if (poll(&input, 1, 0) > 0 && input.revents & POLLERR)
+        close_fd(&child->input_fd);
+    return child->input_fd >= 0;
+}
+
+size_t exec_child_write(struct exec_child *child, const char *bytes, size_t size)
 {
     ssize_t n;
 
     do
         n = write(child->input_fd, bytes, size);
     while (n < 0 && errno == EINTR);
-    if (n >= 0 || errno == EAGAIN)
-        return n >= 0 ? n : 0;
-    close_fd(&child->input_fd);
-    return -1;
+    return n > 0 ? (size_t)n : 0; /* that nobody reads it any more is found by exec_child_reads() */
 }
 
 void exec_child_close_input(struct exec_child *child)
@@ -161,7 +167,7 @@ void exec_child_wait(const struct exec_child *child, bool has_input, int wake_fd
         {.fd = wake_fd, .events = POLLIN},
         {.fd = child->output_fd, .events = POLLIN},
         {.fd = child->pid_fd, .events = POLLIN},
-        {.fd = has_input ? child->input_fd : -1, .events = POLLOUT},
+        {.fd = child->input_fd, .events = has_input ? POLLOUT : 0},
     };
     bool blind = child->pid > 0 && child->pid_fd < 0;
 
@@ -197,19 +203,21 @@ bool exec_child_ended(struct exec_child *child, int *status)
     return true;
 }
 
+/* Its input stays open until it is dead: at an end of file it would take half a line for a whole one. */
 void exec_child_close(struct exec_child *child, int grace_ms)
 {
     int64_t until_us = clock_monotonic_us() + grace_ms * INT64_C(1000);
     int status;
 
-    close_fd(&child->input_fd);
-    close_fd(&child->output_fd);
     exec_child_signal(child, SIGTERM);
     while (child->pid > 0 && !exec_child_ended(child, &status)) {
-        int64_t now_us = clock_monotonic_us();
-        if (now_us >= until_us)
+        struct pollfd dead = {.fd = child->pid_fd, .events = POLLIN};
+        int left_ms = clock_poll_ms(until_us, clock_monotonic_us());
+        if (left_ms == 0)
             exec_child_signal(child, SIGKILL);
-        exec_child_wait(child, false, -1, now_us < until_us ? clock_poll_ms(until_us, now_us) : LOOK_MS);
+        poll(&dead, 1, left_ms > 0 && left_ms < LOOK_MS ? left_ms : LOOK_MS);
     }
+    close_fd(&child->input_fd);
+    close_fd(&child->output_fd);
     exec_child_init(child);
 }

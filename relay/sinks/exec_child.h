@@ -34,8 +34,11 @@ void exec_child_init(struct exec_child *); /* none */
 /* False with errno: no process or descriptor. A command that isn't there ends with status 127, as the shell has it. */
 bool exec_child_start(struct exec_child *, const char *command);
 
-/* How much of it the pipe took, perhaps 0; -1: it does not read any more, and its input is closed. */
-ssize_t exec_child_write(struct exec_child *, const char *bytes, size_t size);
+/* Whether anybody can still read its input; false: closed on this side too. */
+bool exec_child_reads(struct exec_child *);
+
+/* How much of it the pipe took, perhaps 0. */
+size_t exec_child_write(struct exec_child *, const char *bytes, size_t size);
 
 void exec_child_close_input(struct exec_child *); /* end of file, after what is in the pipe */
 
@@ -52,8 +55,8 @@ void exec_child_signal(const struct exec_child *, int signal); /* to its whole p
  * killed. What it printed can still be listened to. */
 bool exec_child_ended(struct exec_child *, int *status);
 
-/* Waits until it may be worth a look: it has printed, has died, takes more input (where there is some), or wake_fd is
- * readable. */
+/* Waits until it may be worth a look: it has printed, has died or closed its input, takes more of it (where there
+ * is some), or wake_fd is readable. */
 void exec_child_wait(const struct exec_child *, bool has_input, int wake_fd, int timeout_ms);
 
 /* Ends it, if it still runs: SIGTERM, after grace_ms SIGKILL. Back to none. */

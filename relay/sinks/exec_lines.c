@@ -1,6 +1,10 @@
 /* exec_lines.c — lines on their way to a command; see exec_lines.h. */
 #include "sinks/exec_lines.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 static struct exec_line *line_at(struct exec_lines *l, int i)
 {
     return &l->ring[(l->first + i) % EXEC_LINES_MAX];
@@ -69,6 +73,17 @@ void exec_lines_wrote(struct exec_lines *l, size_t size)
         buffer_clear(&l->text);
         l->written = 0;
     }
+}
+
+bool exec_lines_seq(const char *line, int64_t *seq)
+{
+    enum { DIGITS_MAX = 19 }; /* of a seq */
+    size_t digits = strspn(line, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || line[digits])
+        return false;
+    errno = 0;
+    *seq = strtoll(line, NULL, 10);
+    return errno == 0;
 }
 
 bool exec_lines_ack(struct exec_lines *l, int64_t seq)

@@ -52,6 +52,9 @@ void exec_lines_skip(struct exec_lines *, int64_t seq); /* filtered out */
 size_t exec_lines_pending(const struct exec_lines *, const char **bytes);
 void exec_lines_wrote(struct exec_lines *, size_t size);
 
+/* The seq that a line printed by the command is; false: it is none. */
+bool exec_lines_seq(const char *line, int64_t *seq);
+
 /* Everything up to seq, which is at most sent_seq. False: it was acknowledged before. */
 bool exec_lines_ack(struct exec_lines *, int64_t seq);
 

@@ -134,4 +134,10 @@ ok "a changed command takes its place at SIGHUP, and is sent what the other did 
 kill -TERM "$relay"
 wait "$relay"
 is "at SIGTERM its exit acknowledges that" "$? $(acked stuck)" "0 $((before + 1000))"
+
+# ---- Options ----------------------------------------------------------------------------------------------------------
+
+like "--timeout is the command's" "$(outbox-relay --exec cat --timeout 3s --check-config)" 'timeout = 3s'
+like "or a webhook's, but not both's" \
+    "$(outbox-relay --exec cat --webhook http://127.0.0.1:1/ --timeout 3s 2>&1; echo "exit $?")" 'use --config'
 done_testing

@@ -2,6 +2,9 @@
 #include "exec_rig.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
+
+#include "sinks/exec_child.h"
 
 /* ---- Acknowledging ------------------------------------------------------------------------------------------------ */
 
@@ -87,6 +90,41 @@ static void what_it_printed_before_it_died_counts(void **state)
     rig_until(rig, rig_failed, "its death");
     assert_int_equal(rig->acked_seq, 5);
     rig_free(rig);
+}
+
+static void what_it_printed_can_be_heard_after_its_end(void **state)
+{
+    (void)state;
+    struct exec_child child;
+    int status = -1;
+
+    exec_child_init(&child);
+    assert_true(exec_child_start(&child, "echo 1; echo 2; exit 3"));
+    for (int i = 0; i < 4000 && !exec_child_ended(&child, &status); i++)
+        usleep(5000);
+    assert_int_equal(WEXITSTATUS(status), 3);
+    assert_true(exec_child_listen(&child));
+    assert_string_equal(exec_child_line(&child), "1");
+    assert_string_equal(exec_child_line(&child), "2");
+    assert_null(exec_child_line(&child));
+    assert_false(exec_child_listen(&child));
+    exec_child_close(&child, 0);
+}
+
+static void that_it_has_closed_its_input_ends_the_wait(void **state)
+{
+    (void)state;
+    struct exec_child child;
+
+    exec_child_init(&child);
+    assert_true(exec_child_start(&child, "exec <&-; exec sleep 1000"));
+    int64_t begin_us = clock_monotonic_us();
+    exec_child_wait(&child, false, -1, 10000);
+    assert_true(clock_monotonic_us() - begin_us < 9000000);
+    for (int i = 0; i < 1000 && exec_child_reads(&child); i++)
+        usleep(5000);
+    assert_false(exec_child_reads(&child));
+    exec_child_close(&child, 5000);
 }
 
 static void a_number_without_its_line_end_is_no_acknowledgement(void **state)
@@ -403,9 +441,11 @@ static void once_waits_as_long_as_acknowledgements_come(void **state)
 static void it_inherits_no_descriptor_no_signal_and_no_group(void **state)
 {
     (void)state;
-    struct rig *rig = rig_new("ls /proc/self/fd >$D/fds; grep -E 'Sig(Blk|Ign)' /proc/self/status >$D/signals;"
-                              "cut -d' ' -f5 /proc/$$/stat >$D/group; echo $$ >$D/pid; cat >/dev/null",
-                              1);
+    struct rig *rig = rig_new(
+        "ls /proc/self/fd >$D/fds; while read -r k v; do case $k in Sig[BI]*) echo $k $v >>$D/signals; esac;"
+        "done </proc/self/status;"
+        "cut -d' ' -f5 /proc/$$/stat >$D/group; echo $$ >$D/pid; cat >/dev/null",
+        1);
     int stray = open("/dev/null", O_RDONLY); /* as one from the relay's own parent */
     sigset_t set, before;
 
@@ -418,7 +458,7 @@ static void it_inherits_no_descriptor_no_signal_and_no_group(void **state)
     assert_int_equal(rig_finish(rig), SINK_OK);
     close(stray);
     assert_string_equal(rig_file(rig, "fds"), "0\n1\n2\n3\n"); /* 3 is what ls reads */
-    assert_string_equal(rig_file(rig, "signals"), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    assert_string_equal(rig_file(rig, "signals"), "SigBlk: 0000000000000000\nSigIgn: 0000000000000000\n");
     int group = atoi(rig_file(rig, "group"));
     assert_int_equal(group, atoi(rig_file(rig, "pid")));
     rig_free(rig);
@@ -447,6 +487,8 @@ int main(void)
         cmocka_unit_test(another_exit_after_the_end_acknowledges_nothing),
         cmocka_unit_test(another_exit_loses_nothing_where_all_is_acknowledged),
         cmocka_unit_test(what_it_printed_before_it_died_counts),
+        cmocka_unit_test(what_it_printed_can_be_heard_after_its_end),
+        cmocka_unit_test(that_it_has_closed_its_input_ends_the_wait),
         cmocka_unit_test(a_number_without_its_line_end_is_no_acknowledgement),
         cmocka_unit_test(what_is_not_acknowledged_is_sent_again),
         cmocka_unit_test(prev_is_the_line_before_through_filters_and_restarts),
