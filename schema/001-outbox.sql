@@ -55,6 +55,18 @@ CREATE TABLE failed_deliveries(
     PRIMARY KEY (consumer, seq)
 ) STRICT;
 
+-- What an operator did by hand with outboxctl: one row per command, for discarded deliveries one each. Nothing reads
+-- them but people, and nothing deletes them.
+CREATE TABLE outbox_audit(
+    at       INTEGER,
+    actor    TEXT,     -- user@host
+    action   TEXT,     -- seek, pause, resume, remove, retry, discard, replay, new-source
+    consumer TEXT,
+    seq      INTEGER,  -- the event, or the first of several
+    key      TEXT,     -- of a discarded delivery
+    detail   TEXT
+) STRICT;
+
 CREATE TABLE outbox_meta(
     name  TEXT PRIMARY KEY,
     value ANY

@@ -28,7 +28,10 @@ static const struct command commands[] = {
      ctl_emit},
     {"events", "[--after SEQ] [--limit N] [--follow]", "Prints what is in change_log, one JSON object per line.",
      ctl_events},
-    {"consumers", "[list]", "Lists the consumers: how far each is, and who holds it.", ctl_consumers},
+    {"consumers",
+     "[list | seek NAME SEQ|start|now [--dry-run] [--yes] | pause NAME | resume NAME | remove NAME [--force] [--dry-run] [--yes]]",
+     "Lists the consumers, how far each is and who holds it; moves a cursor, stops and goes on, forgets a consumer.",
+     ctl_consumers},
     {"failed", "[list]", "Lists the deliveries that stepped aside: to be retried, waiting behind one, or dead.",
      ctl_failed},
 };

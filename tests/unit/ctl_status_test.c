@@ -142,7 +142,7 @@ static void a_paused_consumer_comes_with_the_way_back(void **state)
     const struct finding *f = judged(s, "jsonl is paused and was last heard of 1s ago; 1 event owed to it.");
     assert_non_null(f);
     assert_string_equal(f->command,
-                        "sqlite3 /srv/shop.db \"UPDATE consumer_offsets SET state = NULL WHERE consumer = 'jsonl'\"");
+                        "outboxctl --db /srv/shop.db consumers resume jsonl");
     assert_int_equal(warnings(s), 1); /* that nobody runs it is no second one */
 }
 

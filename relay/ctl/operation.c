@@ -1,0 +1,147 @@
+/* operation.c — see operation.h. */
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fields.h"
+#include "operation.h"
+#include "query.h"
+#include "timestamp.h"
+
+static const char sql_record[] = "INSERT INTO main.outbox_audit(at, actor, action, consumer, seq, key, detail)"
+                                 " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7)";
+
+enum { LINE_SIZE = 1024, ACTOR_SIZE = 200 };
+
+void report_say(struct report *r, const char *format, ...)
+{
+    char line[LINE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    buffer_append_text(&r->words, line);
+    buffer_append_byte(&r->words, '\n');
+}
+
+static void report_free(struct report *r)
+{
+    buffer_free(&r->words);
+    buffer_free(&r->fields);
+}
+
+void operation_actor(char *text, size_t size)
+{
+    char host[64] = "localhost";
+    const struct passwd *user = getpwuid(getuid());
+    gethostname(host, sizeof host - 1);
+    if (user)
+        snprintf(text, size, "%s@%s", user->pw_name, host);
+    else
+        snprintf(text, size, "uid %ld@%s", (long)getuid(), host);
+}
+
+int operation_record(sqlite3 *db, const char *action, const char *consumer, int64_t seq, const char *key,
+                     const char *detail)
+{
+    char actor[ACTOR_SIZE];
+    operation_actor(actor, sizeof actor);
+    int rc = query_run(db, NULL, sql_record, "itttitt", timestamp_now_us(), actor, action, consumer, seq, key, detail);
+    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, "outbox_audit");
+}
+
+/* One transaction around the step, kept or rolled back. */
+static int perform(outbox *ob, operation_step *step, void *arg, bool keep, struct report *report)
+{
+    int code = outbox_begin(ob);
+    if (code != OUTBOX_OK)
+        return ctl_fail(ob, code);
+    int exit_code = step(outbox_db(ob), arg, report);
+    if (exit_code != EXIT_DONE || !keep || report->empty) {
+        outbox_rollback(ob);
+        return exit_code;
+    }
+    code = outbox_commit(ob);
+    return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(ob, code);
+}
+
+static int tell(const struct ctl *ctl, struct report *report, bool dry_run)
+{
+    struct buffer out = {0};
+    const char *words = buffer_text(&report->words);
+    if (!words || !buffer_ok(&report->fields)) {
+        ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
+        return EXIT_TEMPORARY;
+    }
+    if (!ctl->json) {
+        for (const char *end; (end = strchr(words, '\n')); words = end + 1)
+            ctl_say("%.*s", (int)(end - words), words);
+        if (dry_run)
+            ctl_say("a dry run: nothing was changed");
+        return EXIT_DONE;
+    }
+    field_open(&out, '{');
+    buffer_append(&out, report->fields.data, report->fields.size);
+    field_bool(&out, "dry_run", dry_run);
+    field_close(&out, '}');
+    buffer_append_byte(&out, '\n');
+    int code = ctl_print(&out);
+    buffer_free(&out);
+    return code;
+}
+
+/* Whether the answer on the terminal is yes. */
+static bool ask(void)
+{
+    char answer[16] = "";
+    fflush(stdout);
+    fputs("outboxctl: go on? [y/N] ", stderr);
+    return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* Tells what would be done, and asks. EXIT_DONE: it was agreed to; *agreed false with EXIT_DONE: it has ended here. */
+static int agree(const struct ctl *ctl, const struct consent *consent, outbox *ob, operation_step *step, void *arg,
+                 bool *agreed)
+{
+    struct report report = {0};
+    *agreed = consent->yes && !consent->dry_run;
+    if (*agreed)
+        return EXIT_DONE;
+    int code = perform(ob, step, arg, false, &report);
+    bool asking = !consent->dry_run && !report.empty;
+    if (code == EXIT_DONE && asking && !isatty(STDIN_FILENO)) {
+        ctl_say("%s: this needs --yes where there is nobody to ask; --dry-run tells what it would do",
+                ctl->command->name);
+        code = EXIT_USAGE;
+    } else if (code == EXIT_DONE) {
+        code = tell(ctl, &report, consent->dry_run);
+    }
+    if (code == EXIT_DONE && asking) {
+        *agreed = ask();
+        if (!*agreed)
+            ctl_say("nothing was changed");
+        code = *agreed ? EXIT_DONE : EXIT_NEGATIVE;
+    }
+    report_free(&report);
+    return code;
+}
+
+int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg)
+{
+    outbox *ob = NULL;
+    struct report report = {0};
+    bool agreed;
+    int code = ctl_open(ctl, &ob);
+    if (code != EXIT_DONE)
+        return code;
+    code = agree(ctl, consent, ob, step, arg, &agreed);
+    if (code == EXIT_DONE && agreed) {
+        code = perform(ob, step, arg, true, &report);
+        if (code == EXIT_DONE)
+            code = tell(ctl, &report, false);
+    }
+    report_free(&report);
+    outbox_close(ob);
+    return code;
+}
