@@ -206,6 +206,13 @@ static bool name_sink(struct loading *l, const struct draft *d, struct sink_sett
 
 static bool check_webhook(struct loading *l, const struct sink_settings *s)
 {
+    if (s->webhook.batch_count > 1 && s->webhook.format != FORMAT_CLOUDEVENTS && s->webhook.format != FORMAT_NATIVE) {
+        snprintf(l->message, l->message_size,
+                 "sink '%s': in this format a request carries one event; leave webhook-batch out, or choose "
+                 "webhook-format cloudevents or native",
+                 s->name);
+        return false;
+    }
     if (s->webhook.allow_http || !url_is_plain_public(s->webhook.url))
         return true;
     snprintf(

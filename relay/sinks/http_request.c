@@ -143,13 +143,13 @@ void http_request_fini(struct http_request *r)
 }
 
 /* "webhook-signature: v1,… v1,…": one for each secret, the newest first, so that a receiver may change over at leisure. */
-static bool sign(struct http_request *r, const char *id, int64_t now_s, const struct envelope *e)
+static bool sign(struct http_request *r, const char *id, int64_t now_s, const struct http_message *m)
 {
     int used = snprintf(r->signature_line, sizeof r->signature_line, "webhook-signature:");
 
     for (int i = 0; i < r->endpoint->settings->secret_count; i++) {
         char signature[OUTBOX_WEBHOOK_SIGNATURE_SIZE];
-        if (outbox_webhook_sign(id, now_s, e->body, e->size, &r->endpoint->secrets[i], signature) != OUTBOX_WEBHOOK_OK)
+        if (outbox_webhook_sign(id, now_s, m->body, m->size, &r->endpoint->secrets[i], signature) != OUTBOX_WEBHOOK_OK)
             return false;
         used += snprintf(r->signature_line + used, sizeof r->signature_line - (size_t)used, " %s", signature);
     }
@@ -174,7 +174,7 @@ static void link_headers(struct http_request *r, const char *const lines[], int 
     }
 }
 
-bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s, const struct envelope *e)
+bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s, const struct http_message *m)
 {
     const char *lines[HTTP_NODES_MAX];
     int count = 0;
@@ -183,25 +183,25 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
     snprintf(r->idempotency_line, sizeof r->idempotency_line, "idempotency-key: %s", id);
     snprintf(r->timestamp_line, sizeof r->timestamp_line, "webhook-timestamp: %" PRId64, now_s);
     /* A name with nothing after it takes away the header that curl would add. */
-    snprintf(r->type_line, sizeof r->type_line, "Content-Type:%s%s", e->content_type ? " " : "",
-             e->content_type ? e->content_type : "");
+    snprintf(r->type_line, sizeof r->type_line, "Content-Type:%s%s", m->content_type ? " " : "",
+             m->content_type ? m->content_type : "");
     lines[count++] = r->id_line;
     lines[count++] = r->timestamp_line;
     lines[count++] = r->idempotency_line;
     lines[count++] = r->type_line;
     if (r->endpoint->settings->secret_count) {
-        if (!sign(r, id, now_s, e))
+        if (!sign(r, id, now_s, m))
             return false;
         lines[count++] = r->signature_line;
     }
-    for (int i = 0; i < e->header_count; i++)
-        lines[count++] = e->headers[i];
+    for (int i = 0; i < m->header_count; i++)
+        lines[count++] = m->headers[i];
     link_headers(r, lines, count);
 
     r->answer_bytes = r->header_bytes = 0;
     r->answer_cut = false;
     r->retry_after[0] = r->transport[0] = 0;
     return curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->nodes) == CURLE_OK &&
-           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, e->body) == CURLE_OK &&
-           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)e->size) == CURLE_OK;
+           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, m->body) == CURLE_OK &&
+           curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)m->size) == CURLE_OK;
 }

@@ -22,6 +22,15 @@ enum {
     HTTP_NODES_MAX = 6 + ENVELOPE_HEADERS_MAX
 };
 
+/* What one request says. */
+struct http_message {
+    const char *body; /* not NUL-terminated */
+    size_t size;
+    const char *content_type; /* NULL: there is no body */
+    int header_count;         /* ENVELOPE_HEADERS_MAX at the most */
+    const char *const *headers;
+};
+
 /* What all requests to one endpoint have in common. */
 struct http_endpoint {
     const struct webhook_settings *settings; /* borrowed */
@@ -51,9 +60,9 @@ struct http_request {
 bool http_request_init(struct http_request *, const struct http_endpoint *); /* false: out of memory */
 void http_request_fini(struct http_request *);
 
-/* Makes it ready to be sent: id is the event's, now_s this attempt's time. The envelope is borrowed until the end of
+/* Makes it ready to be sent: id is the event's or the batch's, now_s this attempt's time. The message is borrowed until the end of
  * the transfer. False: it could not be signed, or memory ran out. */
-bool http_request_prepare(struct http_request *, const char *id, int64_t now_s, const struct envelope *);
+bool http_request_prepare(struct http_request *, const char *id, int64_t now_s, const struct http_message *);
 
 /* What came of it. result is curl's message about the handle; it comes back as CURLE_OK where only we cut the answer. */
 struct http_answer {

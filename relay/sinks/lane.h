@@ -14,7 +14,7 @@
 
 enum lane_state {
     LANE_READY,     /* in the window's ready list */
-    LANE_IN_FLIGHT, /* its first event is */
+    LANE_IN_FLIGHT, /* its first event is, or its first few in one request */
     LANE_BACKOFF,   /* in the window's heap: its first event waits for another try */
     LANE_PARKED     /* its first event is dead, and the others wait for an operator */
 };
@@ -25,6 +25,7 @@ struct lane {
     enum lane_state state;
     bool aside; /* all its events have stepped aside; else all are fresh */
     int count;
+    int in_flight; /* of its first events */
     struct window_event *first, *last;
     struct lane *prev, *next; /* the ready lanes, who has waited longest first */
     UT_hash_handle hh;

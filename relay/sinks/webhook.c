@@ -16,8 +16,9 @@
 #include "log.h"
 #include "timestamp.h"
 
-/* What is read ahead of the requests; also what one stuck request can hold in memory. */
-enum { FRESH_MAX = 1000, FRESH_BYTES_MAX = 16 << 20 };
+/* What is read ahead of the requests; also what one stuck request can hold in memory. Batches want more events at hand,
+ * the bytes stay what they are. */
+enum { FRESH_MAX = 1000, FRESH_BATCHED_MAX = 10000, FRESH_BYTES_MAX = 16 << 20 };
 
 /* However long events back off, an endpoint that is down is asked at least this often. */
 static const int64_t PROBE_MAX_US = 60000000;
@@ -31,6 +32,7 @@ static void webhook_close(struct sink *s)
     for (int i = 0; i < s->request_count; i++) {
         curl_multi_remove_handle(s->multi, s->requests[i].easy);
         http_request_fini(&s->requests[i]);
+        batch_fini(&s->batches[i]);
     }
     curl_multi_cleanup(s->multi);
     window_free(s->window);
@@ -38,9 +40,21 @@ static void webhook_close(struct sink *s)
     http_endpoint_fini(&s->endpoint);
     buffer_free(&s->key);
     free(s->requests);
+    free(s->batches);
     free(s->idle);
     free(s);
     curl_global_cleanup(); /* counted by curl: one for each create */
+}
+
+static bool add_request(struct sink *s, size_t i)
+{
+    struct http_request *request = &s->requests[i];
+
+    if (!http_request_init(request, &s->endpoint))
+        return false;
+    s->idle[s->request_count++] = request;
+    request->about = &s->batches[i];
+    return batch_init(&s->batches[i], s->settings->batch_count);
 }
 
 static struct sink *webhook_create(const struct sink_context *context)
@@ -56,15 +70,14 @@ static struct sink *webhook_create(const struct sink_context *context)
     s->context = context;
     s->settings = settings;
     s->requests = calloc(count, sizeof *s->requests);
+    s->batches = calloc(count, sizeof *s->batches);
     s->idle = calloc(count, sizeof(struct http_request *));
     s->multi = curl_multi_init();
     s->reread = reread_new(context);
-    bool done = s->requests && s->idle && s->multi && s->reread && http_endpoint_init(&s->endpoint, settings);
-    for (size_t i = 0; done && i < count; i++) {
-        done = http_request_init(&s->requests[i], &s->endpoint);
-        if (done)
-            s->idle[s->request_count++] = &s->requests[i];
-    }
+    bool done = s->requests && s->batches && s->idle && s->multi && s->reread &&
+                http_endpoint_init(&s->endpoint, settings);
+    for (size_t i = 0; done && i < count; i++)
+        done = add_request(s, i);
     if (done)
         done = curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK;
     s->idle_count = s->request_count;
@@ -126,21 +139,29 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
 
 /* ---- Taking events --------------------------------------------------------------------------------------------------- */
 
+static size_t fresh_max(const struct sink *s)
+{
+    size_t wanted = FRESH_MAX + (size_t)s->settings->batch_count * (size_t)s->settings->concurrency;
+
+    if (!webhook_batches(s))
+        return FRESH_MAX;
+    return wanted < FRESH_BATCHED_MAX ? wanted : FRESH_BATCHED_MAX;
+}
+
 /* While the endpoint is down nothing is read, but for one event to probe it with where none is at hand. Once the ledger
  * knows of a 410 there is room for a look, at which the pipeline finds the consumer disabled and waits for an operator. */
 static int webhook_room(const struct sink *s)
 {
-    size_t fresh = window_fresh(s->window);
+    size_t fresh = window_fresh(s->window), most = fresh_max(s);
     int64_t now_us = clock_monotonic_us();
 
     if (s->gone)
-        return s->gone_told && fresh < FRESH_MAX;
-    if (s->finishing || fresh >= FRESH_MAX || s->bytes >= FRESH_BYTES_MAX)
+        return s->gone_told && fresh < most;
+    if (s->finishing || fresh >= most || s->bytes >= FRESH_BYTES_MAX)
         return 0;
     if (breaker_is_down(&s->breaker))
-        return breaker_allows(&s->breaker, (int)window_in_flight(s->window), now_us) &&
-               window_due_us(s->window) > now_us;
-    return now_us < s->breaker.hold_until_us ? 0 : (int)(FRESH_MAX - fresh);
+        return breaker_allows(&s->breaker, webhook_under_way(s), now_us) && window_due_us(s->window) > now_us;
+    return now_us < s->breaker.hold_until_us ? 0 : (int)(most - fresh);
 }
 
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row)

@@ -7,6 +7,7 @@
 #ifndef RELAY_SINKS_WEBHOOK_H
 #define RELAY_SINKS_WEBHOOK_H
 
+#include "batch.h"
 #include "breaker.h"
 #include "buffer.h"
 #include "envelope.h"
@@ -20,7 +21,8 @@ struct sink {
     const struct webhook_settings *settings;
     struct http_endpoint endpoint;
     CURLM *multi;
-    struct http_request *requests; /* settings->concurrency of them */
+    struct http_request *requests; /* settings->concurrency of them; what each is about is its batch */
+    struct batch *batches;         /* likewise */
     int request_count;
     struct http_request **idle;
     int idle_count;
@@ -39,9 +41,23 @@ struct sink {
 /* The envelope of one event, counted in s->bytes; window items are these. NULL: out of memory. */
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row);
 
+/* Then every body is a list of events, one of one event too. */
+static inline bool webhook_batches(const struct sink *s)
+{
+    return s->settings->batch_count > 1;
+}
+
+static inline int webhook_under_way(const struct sink *s)
+{
+    return s->request_count - s->idle_count;
+}
+
 /* webhook_send.c: begins as many events as the endpoint, the window and the idle handles allow. True: some. */
 bool webhook_may_begin(const struct sink *s, int64_t now_us);
 bool webhook_begin_events(struct sink *s);
+
+/* Gives all events of a request back, as if they had not gone. */
+void webhook_return_all(struct sink *s, const struct batch *b);
 
 /* webhook_answer.c: gives every request that has ended back to the window, with its outcome. */
 void webhook_take_answers(struct sink *s);

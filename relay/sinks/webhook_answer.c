@@ -73,8 +73,29 @@ static bool is_worn_out(const struct sink *s, const struct window_event *e, int 
            (s->settings->max_age_us > 0 && up_time_us(s, now_us) - e->failing_since_us >= s->settings->max_age_us);
 }
 
-/* A failure that may pass. While the endpoint is down it is nobody's in particular, and is not counted. */
-static void handle_failure(struct sink *s, struct window_event *e, const struct http_answer *answer)
+/* One event of a request that failed: its turn comes again, unless it has had enough of them. It dies of a request of
+ * its own only, as another one may have spoilt this one. */
+static void fail_event(struct sink *s, const struct batch *b, struct window_event *e, int64_t least_us, long status,
+                       const char *words)
+{
+    int64_t now_us = clock_monotonic_us();
+    int attempts = e->attempts + 1;
+
+    if (attempts == 1)
+        e->failing_since_us = up_time_us(s, now_us);
+    int64_t delay_us = backoff_delay_us(attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
+                                        random_bits());
+    bool worn_out = is_worn_out(s, e, attempts, now_us);
+    e->alone |= worn_out;
+    if (worn_out && b->count == 1)
+        webhook_settle_dead(s, e, attempts, status, words);
+    else
+        webhook_settle_retry(s, e, attempts, delay_us > least_us ? delay_us : least_us, status, words);
+}
+
+/* A failure that may pass. While the endpoint is down it is nobody's in particular, and is not counted. Of each key only
+ * the first event is said to have failed; those behind it wait for it again. */
+static void handle_failure(struct sink *s, const struct batch *b, const struct http_answer *answer)
 {
     int64_t now_us = clock_monotonic_us(), asked_us = 0;
     bool asked = backoff_retry_after(answer->retry_after, timestamp_now_us() / 1000000, &asked_us);
@@ -83,26 +104,22 @@ static void handle_failure(struct sink *s, struct window_event *e, const struct 
     outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
     if (asked && outcome_holds_endpoint(answer->status))
         breaker_hold(&s->breaker, now_us + asked_us);
-    if (breaker_failed(&s->breaker, e->key_sum, now_us, random_bits())) {
+    if (breaker_failed(&s->breaker, b->events[0]->key_sum, now_us, random_bits())) {
         s->down_since_us = now_us;
         log_write(LOG_LEVEL_WARN, s->context->settings->name, "%s is down, delivery pauses: %s", s->settings->url_shown,
                   words);
     }
     if (breaker_is_down(&s->breaker)) {
-        window_return(s->window, e);
+        webhook_return_all(s, b);
         return;
     }
-    int attempts = e->attempts + 1;
-    if (attempts == 1)
-        e->failing_since_us = up_time_us(s, now_us);
-    int64_t delay_us = backoff_delay_us(attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
-                                        random_bits());
-    if (asked && asked_us > delay_us)
-        delay_us = asked_us;
-    if (is_worn_out(s, e, attempts, now_us))
-        webhook_settle_dead(s, e, attempts, answer->status, words);
-    else
-        webhook_settle_retry(s, e, attempts, delay_us, answer->status, words);
+    for (int i = b->count - 1; i >= 0; i--) {
+        struct window_event *e = b->events[i];
+        if (window_leads(e))
+            fail_event(s, b, e, asked_us, answer->status, words);
+        else
+            window_return(s->window, e);
+    }
 }
 
 /* 2xx, or a refusal of this very event: either way the endpoint works. */
@@ -117,26 +134,44 @@ static void note_alive(struct sink *s)
               s->settings->url_shown, (now_us - s->down_since_us) / 1000000);
 }
 
-static void handle_answer(struct sink *s, struct window_event *e, const struct http_answer *answer)
+static void handle_success(struct sink *s, const struct batch *b, long status)
+{
+    note_alive(s);
+    for (int i = 0; i < b->count; i++) {
+        struct window_event *e = b->events[i];
+        log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
+                     status);
+        webhook_settle_delivered(s, e);
+    }
+}
+
+/* Of a batch nobody knows whom the refusal is meant for: each event goes again, alone, and gets its own answer. */
+static void handle_refusal(struct sink *s, const struct batch *b, const struct http_answer *answer)
 {
     char words[WORDS_SIZE];
 
+    note_alive(s);
+    outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
+    if (b->count == 1) {
+        webhook_settle_dead(s, b->events[0], b->events[0]->attempts + 1, answer->status, words);
+        return;
+    }
+    log_write(LOG_LEVEL_WARN, s->context->settings->name, "a batch of %d events is refused, they go one by one: %s",
+              b->count, words);
+    for (int i = 0; i < b->count; i++)
+        b->events[i]->alone = true;
+    webhook_return_all(s, b);
+}
+
+static void handle_answer(struct sink *s, const struct batch *b, const struct http_answer *answer)
+{
     switch (outcome_of(answer->result, answer->status)) {
-    case OUTCOME_DELIVERED:
-        note_alive(s);
-        log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
-                     answer->status);
-        webhook_settle_delivered(s, e);
-        return;
-    case OUTCOME_RETRY: handle_failure(s, e, answer); return;
-    case OUTCOME_DEAD:
-        note_alive(s);
-        outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
-        webhook_settle_dead(s, e, e->attempts + 1, answer->status, words);
-        return;
+    case OUTCOME_DELIVERED: handle_success(s, b, answer->status); return;
+    case OUTCOME_RETRY: handle_failure(s, b, answer); return;
+    case OUTCOME_DEAD: handle_refusal(s, b, answer); return;
     case OUTCOME_GONE:
         breaker_abandoned(&s->breaker);
-        window_return(s->window, e); /* still owed, should an operator resume */
+        webhook_return_all(s, b); /* still owed, should an operator resume */
         if (!s->gone)
             log_write(LOG_LEVEL_ERROR, s->context->settings->name, "%s answered 410 Gone: nothing more is sent",
                       s->settings->url_shown);

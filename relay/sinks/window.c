@@ -1,7 +1,7 @@
 /* window.c — lanes, the fresh events among them, and the changes that they owe to the ledger.
  *
  * Leaves to others: sending, clocks, when to try again (webhook.c), and making it durable (the ledger). The invariants:
- * a lane has at least one event, and only its first may be in flight; either all events of a lane are fresh or all have
+ * a lane has at least one event, and only its first, or its first few in one request, may be in flight; either all events of a lane are fresh or all have
  * stepped aside; an event stops being fresh only in the settlement that says what became of it.
  */
 #include "window.h"
@@ -94,7 +94,8 @@ static void park(struct window *w, struct lane *lane)
     w->parked_count += lane->count;
 }
 
-/* The first event is done with, and the lane with its last one; else the next event's turn has come. */
+/* The first event is done with, and the lane with its last one; else the next event's turn has come, unless it went
+ * along with the first. */
 static void lane_advance(struct window *w, struct lane *lane)
 {
     struct window_event *done = lane_shift(lane);
@@ -109,10 +110,18 @@ static void lane_advance(struct window *w, struct lane *lane)
     free(done);
     if (!lane->first)
         lane_free(&w->lanes, lane);
+    else if (lane->in_flight > 0)
+        lane->state = LANE_IN_FLIGHT;
     else if (lane->first->dead)
         park(w, lane);
     else
         make_ready(w, lane);
+}
+
+static void land(struct window *w, struct lane *lane)
+{
+    lane->in_flight--;
+    w->in_flight--;
 }
 
 /* The change that records what became of one event. how NULL: nothing was tried. */
@@ -237,24 +246,45 @@ void window_pass(struct window *w, int64_t seq)
 
 /* ---- Out -------------------------------------------------------------------------------------------------------------- */
 
-struct window_event *window_next(struct window *w, int64_t now_us)
+const struct window_event *window_peek(struct window *w, int64_t now_us)
 {
     for (struct lane *due; (due = due_heap_pop(&w->backoff, now_us));)
         make_ready(w, due);
-    struct lane *lane = w->ready;
-    if (!lane)
+    return w->ready ? w->ready->first : NULL;
+}
+
+static struct window_event *take_off(struct window *w, struct window_event *e)
+{
+    e->lane->in_flight++;
+    w->in_flight++;
+    return e;
+}
+
+struct window_event *window_next(struct window *w, int64_t now_us)
+{
+    if (!window_peek(w, now_us))
         return NULL;
+    struct lane *lane = w->ready;
     DL_DELETE(w->ready, lane);
     lane->state = LANE_IN_FLIGHT;
-    w->in_flight++;
-    return lane->first;
+    return take_off(w, lane->first);
+}
+
+struct window_event *window_behind(struct window *w, struct window_event *e)
+{
+    return e->behind && !e->behind->dead ? take_off(w, e->behind) : NULL;
+}
+
+bool window_leads(const struct window_event *e)
+{
+    return e == e->lane->first;
 }
 
 bool window_delivered(struct window *w, struct window_event *e)
 {
-    if (e->lane->aside && !add_change(w, e, FAILED_GONE, NULL))
+    if (!window_leads(e) || (e->lane->aside && !add_change(w, e, FAILED_GONE, NULL)))
         return false;
-    w->in_flight--;
+    land(w, e->lane);
     w->news = true;
     lane_advance(w, e->lane);
     return true;
@@ -264,10 +294,10 @@ bool window_retry(struct window *w, struct window_event *e, int64_t due_us, cons
 {
     struct lane *lane = e->lane;
 
-    if (!due_heap_reserve(&w->backoff, 1) ||
+    if (!window_leads(e) || !due_heap_reserve(&w->backoff, 1) ||
         !(lane->aside ? add_change(w, e, FAILED_RETRY, how) : add_lane_changes(w, lane, FAILED_RETRY, how)))
         return false;
-    w->in_flight--;
+    land(w, lane);
     w->news = true;
     e->attempts = how->attempts;
     if (!lane->aside)
@@ -286,9 +316,10 @@ bool window_dead(struct window *w, struct window_event *e, const struct window_f
     bool parks = lane->key && !w->skip_dead;
     bool whole_lane = parks && !lane->aside;
 
-    if (!(whole_lane ? add_lane_changes(w, lane, FAILED_DEAD, how) : add_change(w, e, FAILED_DEAD, how)))
+    if (!window_leads(e) ||
+        !(whole_lane ? add_lane_changes(w, lane, FAILED_DEAD, how) : add_change(w, e, FAILED_DEAD, how)))
         return false;
-    w->in_flight--;
+    land(w, lane);
     w->news = true;
     if (!parks) {
         lane_advance(w, lane);
@@ -304,8 +335,9 @@ bool window_dead(struct window *w, struct window_event *e, const struct window_f
 
 void window_return(struct window *w, struct window_event *e)
 {
-    w->in_flight--;
-    make_ready(w, e->lane);
+    land(w, e->lane);
+    if (e->lane->in_flight == 0)
+        make_ready(w, e->lane);
 }
 
 /* ---- What there is to know ------------------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct window_event {
 
     void *item;               /* what to send, freed with free_item; NULL: it stepped aside, read it again by its seq */
     int64_t failing_since_us; /* the caller's: first counted failure, by whatever clock it likes; 0: none */
+    bool alone;               /* the caller's: to be sent in a request of its own */
 
     struct lane *lane; /* the window's from here on */
     struct window_event *behind;
@@ -57,6 +58,16 @@ void window_pass(struct window *, int64_t seq); /* read, and not for this sink *
  * below. NULL: none may. */
 struct window_event *window_next(struct window *, int64_t now_us);
 
+/* What window_next would give, left where it is. */
+const struct window_event *window_peek(struct window *, int64_t now_us);
+
+/* The event behind e in its lane, to go in one request with e, which was the last given out of it. NULL: there is none
+ * that may. Those of one lane that go together come back delivered in their order; or else the later ones return first,
+ * and then the leading one is what it is. */
+struct window_event *window_behind(struct window *, struct window_event *e);
+
+bool window_leads(const struct window_event *); /* none of its lane is before it */
+
 /* What failed_deliveries will say of a failure. */
 struct window_failure {
     int attempts;               /* that count, this one among them */
@@ -65,7 +76,8 @@ struct window_failure {
     const char *error;          /* in words; copied */
 };
 
-/* In flight no more. Where these return false memory ran out, nothing has changed, and the event is still in flight. */
+/* In flight no more. Where these return false memory ran out, or another of its lane is still before it; nothing has
+ * changed, and the event is still in flight. */
 bool window_delivered(struct window *, struct window_event *);
 bool window_retry(struct window *, struct window_event *, int64_t due_us, const struct window_failure *how);
 bool window_dead(struct window *, struct window_event *, const struct window_failure *how);

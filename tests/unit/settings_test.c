@@ -59,10 +59,10 @@ static void every_flag_of_a_webhook_reaches_its_field(void **state)
 {
     const struct sink_settings *s = rig_sink(
         *state,
-        "--webhook|https://h.example/x|--webhook-format|payload|--webhook-batch|50|--concurrency|32|--timeout|10s|"
+        "--webhook|https://h.example/x|--webhook-format|native|--webhook-batch|50|--concurrency|32|--timeout|10s|"
         "--connect-timeout|100ms|--max-attempts|3|--max-age|2d|--backoff|100ms,5m|--on-dead|skip|--allow-http|"
         "--from|now|--webhook-header|X-A: 1|--webhook-header|X-B:2 ");
-    assert_true(s->start == START_NOW && s->webhook.format == FORMAT_PAYLOAD && s->webhook.batch_count == 50);
+    assert_true(s->start == START_NOW && s->webhook.format == FORMAT_NATIVE && s->webhook.batch_count == 50);
     assert_true(s->webhook.concurrency == 32 && s->webhook.timeout_us == 10 * S && s->webhook.max_attempts == 3);
     assert_true(s->webhook.connect_timeout_us == S / 10 && s->webhook.max_age_us == 2 * DAY);
     assert_true(s->webhook.backoff_min_us == S / 10 && s->webhook.backoff_max_us == 300 * S);
@@ -149,6 +149,9 @@ static void a_bad_command_line_is_refused_in_one_line(void **state)
         {"--jsonl|a|--jsonl-sync|always", "--jsonl-sync: 'always' is none of batch, never"},
         {"--jsonl|a|--jsonl-format|payload", "--jsonl-format: 'payload' is none of native, cloudevents"},
         {"--webhook|https://h/|--concurrency|0", "--concurrency: 0 is out of bounds: 1 to 1000"},
+        {"--webhook|https://h/|--webhook-batch|2|--webhook-format|payload",
+         "in this format a request carries one event"},
+        {"--webhook|https://h/|--webhook-batch|2|--webhook-format|cloudevents-binary", "a request carries one event"},
         {"--webhook|https://h/|--webhook-batch|1001", "--webhook-batch: 1001 is out of bounds"},
         {"--webhook|https://h/|--max-attempts|0", "--max-attempts: 0 is out of bounds"},
         {"--webhook|https://h/|--max-attempts|2147483648", "--max-attempts: 2147483648 is out of bounds"},

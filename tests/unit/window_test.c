@@ -101,6 +101,47 @@ static void the_second_of_a_key_waits_for_the_first(void **state)
     window_free(w);
 }
 
+static void several_of_a_key_go_together_and_land_in_order(void **state)
+{
+    (void)state;
+    struct window *w = opened(0, NULL, false);
+    for (int64_t seq = 1; seq <= 4; seq++)
+        put(w, seq, "a");
+    struct window_event *a1 = next_is(w, 0, 1), *a2 = window_behind(w, a1), *a3 = window_behind(w, a2);
+    assert_true(a3 && a3->seq == 3 && window_in_flight(w) == 3);
+    nothing_is_next(w, 0);
+    assert_false(window_delivered(w, a2)); /* a1 is before it */
+    assert_true(window_delivered(w, a1) && window_delivered(w, a2));
+    nothing_is_next(w, 0); /* a3 is still under way */
+    settles_as(w, "2 -");
+    assert_true(window_delivered(w, a3));
+    next_is(w, 0, 4);
+    window_free(w);
+}
+
+static void of_several_of_a_key_the_leading_one_fails(void **state)
+{
+    (void)state;
+    struct window *w = opened(0, NULL, false);
+    for (int64_t seq = 1; seq <= 3; seq++)
+        put(w, seq, "a");
+    struct window_event *a1 = next_is(w, 0, 1), *a2 = window_behind(w, a1);
+    assert_true(window_leads(a1) && !window_leads(a2));
+    window_return(w, a2);
+    nothing_is_next(w, 0); /* a1 is still under way */
+    fails(w, a1, 100);
+    settles_as(w, "3 - 1:retry 2:waiting 3:waiting");
+    nothing_is_next(w, 99);
+    assert_int_equal(window_peek(w, 100)->seq, 1);
+    a1 = next_is(w, 100, 1);
+    a2 = window_behind(w, a1);
+    window_return(w, a2);
+    window_return(w, a1);
+    next_is(w, 100, 1);
+    assert_int_equal(window_in_flight(w), 1);
+    window_free(w);
+}
+
 static void unordered_events_go_freely(void **state)
 {
     (void)state;
@@ -550,6 +591,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_second_of_a_key_waits_for_the_first),
+        cmocka_unit_test(several_of_a_key_go_together_and_land_in_order),
+        cmocka_unit_test(of_several_of_a_key_the_leading_one_fails),
         cmocka_unit_test(unordered_events_go_freely),
         cmocka_unit_test(the_cursor_is_the_contiguous_prefix),
         cmocka_unit_test(a_failing_key_steps_aside_and_the_cursor_goes_on),
