@@ -1,109 +1,51 @@
-/* failed.c — `failed`: what stepped aside, and why. Retrying and discarding is not here yet. */
-#include <stdio.h>
+/* failed.c — `failed`: which command is meant, and which deliveries. */
+#include <limits.h>
 #include <string.h>
 
-#include "ctl.h"
-#include "fields.h"
-#include "table.h"
-#include "text.h"
-#include "timestamp.h"
+#include "failed.h"
 
-static const char sql_failed[] =
-    "SELECT f.consumer, f.seq, f.state, coalesce(f.attempts, 0), coalesce(f.last_status, 0),"
-    "       coalesce(f.next_attempt_at, 0), coalesce(f.failed_at, 0), f.key, c.topic, f.last_error"
-    "  FROM main.failed_deliveries AS f LEFT JOIN main.change_log AS c ON c.seq = f.seq"
-    " ORDER BY f.consumer, f.seq";
-
-enum column { CONSUMER, SEQ, STATE, ATTEMPTS, LAST_STATUS, NEXT_ATTEMPT_AT, FAILED_AT, KEY, TOPIC, LAST_ERROR };
-
-static const char *text_of(sqlite3_stmt *st, enum column column)
+/* What changes something wants to be told of what: no selection is not "all". */
+static int change(struct ctl *ctl, const struct selection *chosen, const char *verb, const struct consent *consent,
+                  bool out_of_order, const char *reason)
 {
-    return (const char *)sqlite3_column_text(st, column);
-}
-
-static void append_json(sqlite3_stmt *st, struct buffer *out)
-{
-    field_open(out, '{');
-    field_text(out, "consumer", text_of(st, CONSUMER));
-    field_int(out, "seq", sqlite3_column_int64(st, SEQ));
-    field_text(out, "topic", text_of(st, TOPIC));
-    field_text(out, "key", text_of(st, KEY));
-    field_text(out, "state", text_of(st, STATE));
-    field_int(out, "attempts", sqlite3_column_int64(st, ATTEMPTS));
-    field_time(out, "failed_at", sqlite3_column_int64(st, FAILED_AT));
-    field_time(out, "next_attempt_at", sqlite3_column_int64(st, NEXT_ATTEMPT_AT));
-    if (sqlite3_column_int64(st, LAST_STATUS))
-        field_int(out, "last_status", sqlite3_column_int64(st, LAST_STATUS));
-    field_text(out, "last_error", text_of(st, LAST_ERROR));
-    field_close(out, '}');
-    buffer_append_byte(out, '\n');
-}
-
-/* A time as how long ago, or how long from now, it is; nothing where there is none. */
-static void add_distance(struct text_table *table, int64_t us, int64_t now_us, bool ahead)
-{
-    struct buffer text = {0};
-    if (us)
-        text_append_duration(&text, ahead ? us - now_us : now_us - us);
-    table_text(table, buffer_text(&text));
-    buffer_free(&text);
-}
-
-static void add_row(struct text_table *table, sqlite3_stmt *st, int64_t now_us)
-{
-    table_text(table, text_of(st, CONSUMER));
-    table_int(table, sqlite3_column_int64(st, SEQ));
-    table_text(table, text_of(st, TOPIC));
-    table_text(table, text_of(st, KEY));
-    table_text(table, text_of(st, STATE));
-    table_int(table, sqlite3_column_int64(st, ATTEMPTS));
-    add_distance(table, sqlite3_column_int64(st, FAILED_AT), now_us, false);
-    add_distance(table, sqlite3_column_int64(st, NEXT_ATTEMPT_AT), now_us, true);
-    table_text(table, sqlite3_column_int64(st, LAST_STATUS) ? text_of(st, LAST_STATUS) : NULL);
-    table_text(table, text_of(st, LAST_ERROR));
-}
-
-static int list(const struct ctl *ctl, sqlite3 *db)
-{
-    static const struct text_column columns[] = {
-        {"CONSUMER", false}, {"SEQ", true}, {"TOPIC", false},  {"KEY", false},   {"STATE", false},
-        {"ATTEMPTS", true},  {"FOR", true}, {"NEXT IN", true}, {"STATUS", true}, {"LAST ERROR", false}};
-    struct text_table table;
-    struct buffer out = {0};
-    sqlite3_stmt *st = NULL;
-    int rows = 0;
-    table_init(&table, columns, sizeof columns / sizeof *columns);
-    int rc = sqlite3_prepare_v2(db, sql_failed, -1, &st, NULL);
-    for (; rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW; rc = SQLITE_OK, rows++) {
-        if (ctl->json)
-            append_json(st, &out);
-        else
-            add_row(&table, st, timestamp_now_us());
+    if (selection_is_narrow(chosen) == chosen->all) {
+        ctl_say("failed %s: name seqs, --consumer, --key or --status; or --all", verb);
+        return EXIT_USAGE;
     }
-    sqlite3_finalize(st);
-    if (!ctl->json && rows == 0)
-        ctl_say("nothing has failed");
-    else if (!ctl->json && !table_render(&table, &out, text_colour(stdout)))
-        out.failed = true;
-    int code = rc == SQLITE_DONE ? ctl_print(&out) : ctl_fail_sqlite(db, "failed_deliveries");
-    table_fini(&table);
-    buffer_free(&out);
-    return code;
+    return *verb == 'r' ? failed_retry(ctl, consent, chosen, out_of_order)
+                        : failed_discard(ctl, consent, chosen, reason);
+}
+
+static int run(struct ctl *ctl, const char *verb, const struct selection *chosen, const struct consent *consent,
+               bool out_of_order, const char *reason)
+{
+    if (!strcmp(verb, "list"))
+        return failed_list(ctl, chosen);
+    if (!strcmp(verb, "show"))
+        return failed_show(ctl, chosen);
+    if (!strcmp(verb, "retry") || !strcmp(verb, "discard"))
+        return change(ctl, chosen, verb, consent, out_of_order, reason);
+    ctl_say("failed: unknown command %s; there are failed list, show, retry and discard", verb);
+    return EXIT_USAGE;
 }
 
 int ctl_failed(struct ctl *ctl, int argc, char **argv)
 {
-    sqlite3 *db = NULL;
+    struct selection chosen = {0};
+    struct consent consent = {0};
+    bool out_of_order = false;
+    const char *reason = NULL;
+    const struct option_spec options[] = {
+        {"consumer", OPTION_TEXT, &chosen.consumer},  {"key", OPTION_TEXT, &chosen.key},
+        {"status", OPTION_TEXT, &chosen.status},      {"all", OPTION_FLAG, &chosen.all},
+        {"out-of-order", OPTION_FLAG, &out_of_order}, {"reason", OPTION_TEXT, &reason},
+        {"dry-run", OPTION_FLAG, &consent.dry_run},   {"yes", OPTION_FLAG, &consent.yes}};
     int code;
-    if (!arguments_read(ctl, NULL, 0, 0, 1, &argc, argv, &code))
+    if (!arguments_read(ctl, options, sizeof options / sizeof *options, 0, INT_MAX, &argc, argv, &code))
         return code;
-    if (argc == 1 && strcmp(argv[0], "list") != 0) {
-        ctl_say("failed: unknown command %s; there is: failed list", argv[0]);
-        return EXIT_USAGE;
-    }
-    code = ctl_open_reader(ctl, &db);
-    if (code == EXIT_DONE)
-        code = list(ctl, db);
-    sqlite3_close(db);
+    code = EXIT_USAGE;
+    if (selection_read(&chosen, argc ? argc - 1 : 0, argv + 1))
+        code = run(ctl, argc ? argv[0] : "list", &chosen, &consent, out_of_order, reason);
+    selection_free(&chosen);
     return code;
 }

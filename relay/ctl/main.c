@@ -32,7 +32,10 @@ static const struct command commands[] = {
      "[list | seek NAME SEQ|start|now [--dry-run] [--yes] | pause NAME | resume NAME | remove NAME [--force] [--dry-run] [--yes]]",
      "Lists the consumers, how far each is and who holds it; moves a cursor, stops and goes on, forgets a consumer.",
      ctl_consumers},
-    {"failed", "[list]", "Lists the deliveries that stepped aside: to be retried, waiting behind one, or dead.",
+    {"failed",
+     "[list|show|retry|discard] [SEQ…] [--consumer NAME] [--key KEY] [--status STATE|NUMBER] [--all] [--out-of-order] "
+     "[--reason TEXT] [--dry-run] [--yes]",
+     "Lists and shows the deliveries that stepped aside (retry, waiting, dead), tries them again, or gives them up.",
      ctl_failed},
 };
 
