@@ -8,6 +8,7 @@ LOG=$TMP/requests.jsonl
 
 # receiver ARGUMENT…: starts it with an empty log; $receiver is its process, $URL its address.
 receiver() {
+    rm -f "$TMP/receiver.out" # else the port of the one before could be read
     : >"$LOG"
     "$BUILD/tests/support/receiver" --secret "$SECRET" --log "$LOG" "$@" >"$TMP/receiver.out" 2>"$TMP/receiver.err" &
     receiver=$!
