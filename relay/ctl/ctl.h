@@ -80,9 +80,11 @@ int ctl_upsert(struct ctl *, int argc, char **argv); /* rows.c */
 int ctl_get(struct ctl *, int argc, char **argv);
 int ctl_delete(struct ctl *, int argc, char **argv);
 int ctl_emit(struct ctl *, int argc, char **argv);
-int ctl_events(struct ctl *, int argc, char **argv);    /* events.c */
-int ctl_consumers(struct ctl *, int argc, char **argv); /* consumers.c */
-int ctl_failed(struct ctl *, int argc, char **argv);    /* failed.c */
-int ctl_status(struct ctl *, int argc, char **argv);    /* status.c */
+int ctl_events(struct ctl *, int argc, char **argv);     /* events.c */
+int ctl_consumers(struct ctl *, int argc, char **argv);  /* consumers.c */
+int ctl_failed(struct ctl *, int argc, char **argv);     /* failed.c */
+int ctl_replay(struct ctl *, int argc, char **argv);     /* replay.c */
+int ctl_new_source(struct ctl *, int argc, char **argv); /* new_source.c */
+int ctl_status(struct ctl *, int argc, char **argv);     /* status.c */
 
 #endif

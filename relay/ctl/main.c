@@ -18,6 +18,9 @@ static const struct command commands[] = {
     {"set", "history DURATION|forever | retain DURATION|forever | max-payload SIZE",
      "Says how long change_log (7d) and outbox rows (0s) are kept at least, and how large a payload may be (1M).",
      ctl_set},
+    {"new-source", "[--seq-after N] [--dry-run] [--yes]",
+     "After a restore or a copy: draws a new source, whose events begin beyond anything the former one gave out.",
+     ctl_new_source},
     {"status", "", "Shows what is owed to whom, what is stuck since when, and the command that helps.", ctl_status},
     {"upsert", "TABLE JSON [--revision N]",
      "Writes a row and its event, and prints the row's new revision. JSON may be - for standard input.", ctl_upsert},
@@ -37,6 +40,8 @@ static const struct command commands[] = {
      "[--reason TEXT] [--dry-run] [--yes]",
      "Lists and shows the deliveries that stepped aside (retry, waiting, dead), tries them again, or gives them up.",
      ctl_failed},
+    {"replay", "--consumer NAME --from SEQ [--to SEQ] [--dry-run] [--yes]",
+     "Sends events again that a webhook has acknowledged, beside its cursor and under the same ids.", ctl_replay},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
