@@ -46,6 +46,7 @@ CTL_SRC   := $(wildcard relay/ctl/*.c)
 CTL_OBJ   := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
 SUPPORT   := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard tests/support/*.c))
+TORTURE   := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/torture/*.c))
 BENCH     := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 EXAMPLES  := $(patsubst contrib/examples/%.c,$(BUILD)/examples/%,$(wildcard contrib/examples/*/*.c))
 MAN1      := $(wildcard relay/*.1 relay/ctl/*.1)
@@ -60,7 +61,7 @@ Q := @
 say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
-.PHONY: all help demo test check-deps install clean asan tsan valgrind lint format bench examples run-tests
+.PHONY: all help demo test check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -71,6 +72,7 @@ help:
 	@echo 'make demo         a real application, its events in a file and at a receiver'
 	@echo 'make test [T=x]   all tests, or those with x in their name'
 	@echo 'make asan|tsan|valgrind   the tests under a checker'
+	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'make bench        speed, as ratios to bare programs in the same run'
 	@echo 'make install DESTDIR= PREFIX=/usr/local'
@@ -162,6 +164,11 @@ $(BUILD)/tests/support/%: tests/support/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
+$(BUILD)/torture/%: tests/torture/%.c $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS)
+
 $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -172,7 +179,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
-build-tests: all examples $(UNIT) $(SUPPORT)
+build-tests: all examples $(UNIT) $(SUPPORT) $(TORTURE)
 
 test: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
@@ -187,6 +194,10 @@ tsan:
 valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
+
+torture: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE)
+	@BUILD=$(BUILD) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
 
 bench: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH) $(SUPPORT)
