@@ -48,7 +48,4 @@ struct feed {
 int feed_database_open(outbox *, struct feed **out);
 int feed_files_open(outbox *, const char *jsonl, struct feed **out);
 
-/* REWOUND, in words. */
-int feed_rewound(outbox *, int64_t read_seq, int64_t last_seq);
-
 #endif

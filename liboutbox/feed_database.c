@@ -53,7 +53,7 @@ static int start(struct feed *feed, int from, int64_t *after_seq)
     return code;
 }
 
-int feed_rewound(outbox *ob, int64_t read_seq, int64_t last_seq)
+static int rewound(outbox *ob, int64_t read_seq, int64_t last_seq)
 {
     return fail(ob, OUTBOX_REWOUND,
                 "the consumer has read up to seq %lld, but the database ends at %lld: was an older copy put in its "
@@ -66,7 +66,7 @@ static int resume(struct feed *feed, int64_t after_seq, const char *position)
     int64_t last_seq = 0;
     (void)position;
     int code = one_int64(of(feed), FS_LAST_SEQ, &last_seq);
-    return code == OUTBOX_OK && last_seq < after_seq ? feed_rewound(feed->ob, after_seq, last_seq) : code;
+    return code == OUTBOX_OK && last_seq < after_seq ? rewound(feed->ob, after_seq, last_seq) : code;
 }
 
 static const char *position(const struct feed *feed, int64_t seq)
@@ -140,7 +140,7 @@ static int check_end(struct feed_database *f, int64_t after_seq, int count, stru
     if (code != OUTBOX_OK || last_seq == after_seq)
         return code;
     if (last_seq < after_seq)
-        return feed_rewound(f->feed.ob, after_seq, last_seq);
+        return rewound(f->feed.ob, after_seq, last_seq);
     code = copy_rows(f, after_seq, count, batch); /* committed between the two looks */
     if (code != OUTBOX_OK || batch->count)
         return code;

@@ -48,7 +48,7 @@ struct json_walk {
 bool json_walk_begin(struct json_walk *, const char *text, size_t size); /* false: neither object nor array */
 bool json_walk_member(struct json_walk *, struct json_value *name, struct json_value *value); /* false: no more */
 bool json_walk_element(struct json_walk *, struct json_value *value);                         /* false: no more */
-bool json_value_of(const char *text, size_t size, struct json_value *);                       /* the whole text as one value */
+bool json_value_of(const char *text, size_t size, struct json_value *); /* the whole text as one value */
 
 void json_unescape(struct buffer *, const struct json_value *string); /* appends the text; lone surrogates: U+FFFD */
 bool json_int64(const struct json_value *, int64_t *);                /* false: it overflows */
@@ -57,6 +57,7 @@ bool json_double(const struct json_value *, double *);                /* false: 
 /* The bytes of {"$base64":"…"}: appended to bytes. JSON_BLOB_NOT: another object; JSON_BLOB_BAD: not base64. */
 enum json_blob { JSON_BLOB_NOT, JSON_BLOB_OK, JSON_BLOB_BAD };
 enum json_blob json_blob_decode(const struct json_value *object, struct buffer *bytes);
-bool json_base64_decode(struct buffer *bytes, const char *digits, size_t size); /* the digits alone; false: they aren't */
+bool json_base64_decode(struct buffer *bytes, const char *digits,
+                        size_t size); /* the digits alone; false: they aren't */
 
 #endif

@@ -34,8 +34,12 @@ void wake_close(struct wake *);
 int wake_fd(const struct wake *);
 bool wake_is_polling(const struct wake *);
 
-enum { WAKE_LOOK = 1 /* a commit may be visible */, WAKE_POKED = 2 /* wake_poke */, WAKE_MOVED = 4 /* the database file or its directory entry changed: ask SQLITE_FCNTL_HAS_MOVED */ };
-int wake_drain(struct wake *); /* never blocks; returns what fired */
+enum {
+    WAKE_LOOK = 1 /* a commit may be visible */,
+    WAKE_POKED = 2 /* wake_poke */,
+    WAKE_MOVED = 4 /* the database file or its directory entry changed: ask SQLITE_FCNTL_HAS_MOVED */
+};
+int wake_drain(struct wake *);  /* never blocks; returns what fired */
 void wake_found(struct wake *); /* the look found something: no need to go on looking */
 
 void wake_poke(struct wake *); /* from any thread or signal handler: makes the descriptor readable, WAKE_POKED */

@@ -10,7 +10,7 @@ static const char sql_orders[] =
 
 /* ---- A writer that never rests ------------------------------------------------------------------------------------ */
 
-enum { KEYS = 40, WRITES = 1500 };
+enum { KEYS = 40, WRITES = 800 };
 
 struct application {
     struct fixture *f;
