@@ -213,6 +213,13 @@ static bool check_webhook(struct loading *l, const struct sink_settings *s)
                  s->name);
         return false;
     }
+    if (s->webhook.allowed_count > 0 && !s->webhook.public_only) {
+        snprintf(l->message, l->message_size,
+                 "sink '%s': allow-address makes exceptions to public-only, and without that every address is allowed; "
+                 "add public-only",
+                 s->name);
+        return false;
+    }
     if (s->webhook.allow_http || !url_is_plain_public(s->webhook.url))
         return true;
     snprintf(
@@ -326,6 +333,7 @@ static void free_sink(struct sink_settings *s)
     free(s->exec.command);
     free(s->webhook.url);
     free(s->webhook.url_shown);
+    free(s->webhook.allowed);
     headers_clear(&s->webhook);
     secrets_clear(&s->webhook);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "sinks/address.h"
 
 enum sink_kind { SINK_JSONL, SINK_WEBHOOK, SINK_EXEC, SINK_STDOUT, SINK_NULL };
 
@@ -51,6 +52,9 @@ struct webhook_settings {
     int64_t backoff_min_us, backoff_max_us; /* --backoff MIN,MAX */
     bool skip_dead;                         /* --on-dead skip; default park */
     bool allow_http;                        /* --allow-http: plain http to public addresses too */
+    bool public_only;                       /* --public-only: connect to public addresses and those allowed */
+    struct address_block *allowed;          /* --allow-address */
+    int allowed_count;
 };
 
 struct exec_settings {

@@ -35,6 +35,13 @@ static bool same_secrets(const struct webhook_settings *a, const struct webhook_
     return true;
 }
 
+static bool same_allowed(const struct webhook_settings *a, const struct webhook_settings *b)
+{
+    return a->allowed_count == b->allowed_count &&
+           (a->allowed_count == 0 ||
+            memcmp(a->allowed, b->allowed, (size_t)a->allowed_count * sizeof *a->allowed) == 0);
+}
+
 static bool same_webhook(const struct webhook_settings *a, const struct webhook_settings *b)
 {
     return same_text(a->url, b->url) && same_secrets(a, b) && same_list(a->headers, b->headers) &&
@@ -42,7 +49,8 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
            a->timeout_us == b->timeout_us && a->connect_timeout_us == b->connect_timeout_us &&
            a->max_attempts == b->max_attempts && a->max_age_us == b->max_age_us &&
            a->backoff_min_us == b->backoff_min_us && a->backoff_max_us == b->backoff_max_us &&
-           a->skip_dead == b->skip_dead && a->allow_http == b->allow_http;
+           a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
+           same_allowed(a, b);
 }
 
 bool settings_equal(const struct sink_settings *a, const struct sink_settings *b)

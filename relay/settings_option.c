@@ -92,6 +92,10 @@ const struct option relay_options[] = {
      .argument = "park|skip", .help = "whether a dead event holds up the later ones of its ordering key"},
     {"allow-http", HOOK(allow_http), OPTION_IN_FILE | OPTION_SWITCH, &type_switch,
      .help = "plain http to public addresses too"},
+    {"public-only", HOOK(public_only), OPTION_IN_FILE | OPTION_SWITCH, &type_switch,
+     .help = "never connect to private, local or reserved addresses: for URLs that others gave"},
+    {"allow-address", HOOKS, OPTION_IN_FILE | OPTION_REPEATS, &type_addresses,
+     .argument = "CIDR", .help = "an exception to --public-only; may be repeated"},
 
     {"exec", EXEC(command), OPTION_IN_FILE | OPTION_MAKES_SINK, &type_text,
      .argument = "CMD", .help = "write each event to this command as a line of JSON; the seqs it prints acknowledge"},

@@ -1,4 +1,4 @@
-/* settings_type_webhook.c — the kinds of value that only webhooks have: URL, headers, secrets, backoff.
+/* settings_type_webhook.c — the kinds of value that only webhooks have: URL, headers, secrets, addresses, backoff.
  *
  * Their field is the whole struct webhook_settings, as each fills more than one member. A value that may be a secret can
  * stand in a private file, named as file:PATH; nothing here quotes one in a message.
@@ -107,6 +107,42 @@ static bool format_secrets(const struct option *o, const void *field, char *out,
 const struct option_type type_url = {parse_url, format_url};
 const struct option_type type_headers = {parse_header, format_headers};
 const struct option_type type_secrets = {parse_secrets, format_secrets};
+
+static bool parse_address(const struct given *g, void *field, char *why, size_t why_size)
+{
+    struct webhook_settings *w = field;
+    struct address_block block;
+    if (!address_block_parse(g->text, &block)) {
+        snprintf(why, why_size, "'%.80s' is no block of addresses; write 10.1.0.0/16, fd00::/8, or one address",
+                 g->text);
+        return false;
+    }
+    struct address_block *longer = realloc(w->allowed, (size_t)(w->allowed_count + 1) * sizeof *longer);
+    if (!longer) {
+        snprintf(why, why_size, "out of memory");
+        return false;
+    }
+    w->allowed = longer;
+    w->allowed[w->allowed_count++] = block;
+    return true;
+}
+
+static bool format_addresses(const struct option *o, const void *field, char *out, size_t out_size)
+{
+    (void)o;
+    const struct webhook_settings *w = field;
+    char block[ADDRESS_TEXT_SIZE];
+    size_t used = 0;
+    for (int i = 0; i < w->allowed_count && used < out_size; i++) {
+        address_block_format(&w->allowed[i], block);
+        used += (size_t)snprintf(out + used, out_size - used, "%s'%s'", i ? ", " : "{", block);
+    }
+    if (used > 0 && used < out_size)
+        snprintf(out + used, out_size - used, "}");
+    return used > 0;
+}
+
+const struct option_type type_addresses = {parse_address, format_addresses};
 
 static bool parse_backoff(const struct given *g, void *field, char *why, size_t why_size)
 {

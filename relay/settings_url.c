@@ -4,8 +4,6 @@
  * address (2130706433, 0x7f.1) to the one form that is looked at here. Names are judged by their ending only: what one
  * resolves to is known when a socket is connected, not now.
  */
-#include <arpa/inet.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,28 +12,7 @@
 #include <curl/curl.h>
 
 #include "settings_url.h"
-
-static bool in_ipv4_block(uint32_t address, uint32_t block, int bits)
-{
-    return (address ^ block) >> (32 - bits) == 0;
-}
-
-static bool ipv4_is_inside(uint32_t a)
-{
-    return in_ipv4_block(a, 0x7f000000, 8) || in_ipv4_block(a, 0x0a000000, 8) || in_ipv4_block(a, 0xac100000, 12) ||
-           in_ipv4_block(a, 0xc0a80000, 16) || in_ipv4_block(a, 0xa9fe0000, 16) || in_ipv4_block(a, 0x64400000, 10);
-}
-
-/* ::1, fc00::/7, fe80::/10, and an IPv4 address mapped into ::ffff:0:0/96. */
-static bool ipv6_is_inside(const struct in6_addr *a)
-{
-    if (IN6_IS_ADDR_V4MAPPED(a)) {
-        uint32_t v4;
-        memcpy(&v4, a->s6_addr + 12, sizeof v4);
-        return ipv4_is_inside(ntohl(v4));
-    }
-    return IN6_IS_ADDR_LOOPBACK(a) || (a->s6_addr[0] & 0xfe) == 0xfc || IN6_IS_ADDR_LINKLOCAL(a);
-}
+#include "sinks/address.h"
 
 /* A name without a dot, or under a domain that is never public (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal). */
 static bool name_is_inside(const char *host)
@@ -62,17 +39,14 @@ static bool name_is_inside(const char *host)
 /* host as curl gives it: an IPv6 address stands in brackets. */
 static bool host_is_inside(const char *host)
 {
+    bool in_brackets = host[0] == '[';
+    struct sockaddr_storage address;
     char literal[INET6_ADDRSTRLEN];
-    struct in_addr v4;
-    struct in6_addr v6;
-    size_t length = strlen(host);
-    if (host[0] != '[')
-        return inet_pton(AF_INET, host, &v4) == 1 ? ipv4_is_inside(ntohl(v4.s_addr)) : name_is_inside(host);
-    if (length < 2 || length - 2 >= sizeof literal)
-        return false;
-    memcpy(literal, host + 1, length - 2);
-    literal[length - 2] = 0;
-    return inet_pton(AF_INET6, literal, &v6) == 1 && ipv6_is_inside(&v6);
+
+    snprintf(literal, sizeof literal, "%.*s", (int)strcspn(host + in_brackets, "]"), host + in_brackets);
+    if (address_parse(literal, &address))
+        return address_kind((const struct sockaddr *)&address) == ADDRESS_INSIDE;
+    return !in_brackets && name_is_inside(host);
 }
 
 /* Scheme and host of what u holds; both are curl's, and NULL where that fails. */

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+
+#include "guard.h"
 
 /* ---- What all requests share ------------------------------------------------------------------------------------------- */
 
@@ -84,12 +87,39 @@ void http_request_answer(struct http_request *r, CURLcode result, struct http_an
     long status = 0;
 
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    bool refused = r->refused[0] && (result == CURLE_COULDNT_CONNECT || result == CURLE_ABORTED_BY_CALLBACK);
     *answer = (struct http_answer){
         .result = result == CURLE_WRITE_ERROR && r->answer_cut ? CURLE_OK : result,
         .status = status,
         .retry_after = r->retry_after[0] ? r->retry_after : NULL,
-        .transport = r->transport,
+        .transport = refused ? r->refused : r->transport,
     };
+}
+
+/* ---- Connections -------------------------------------------------------------------------------------------------------- */
+
+/* Here the address is the kernel's, not a text's. Of several that a name has, curl asks for each it tries. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_request *r = arg;
+
+    if (purpose != CURLSOCKTYPE_IPCXN ||
+        !guard_allows(r->endpoint->settings, &address->addr, r->refused, sizeof r->refused))
+        return CURL_SOCKET_BAD;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* A connection that is used again has passed open_socket() for another request: look before each. */
+static int look_again(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_request *r = arg;
+    struct sockaddr_storage address;
+
+    (void)local, (void)remote_port, (void)local_port;
+    bool allowed = address_parse(remote, &address) &&
+                   guard_allows(r->endpoint->settings, (const struct sockaddr *)&address, r->refused,
+                                sizeof r->refused);
+    return allowed ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* ---- Requests ----------------------------------------------------------------------------------------------------------- */
@@ -122,6 +152,10 @@ static bool set_up(struct http_request *r)
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
+    bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, r);
+    bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, look_again);
+    bad |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->transport);
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, r);
     return bad == CURLE_OK;
@@ -200,7 +234,7 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
 
     r->answer_bytes = r->header_bytes = 0;
     r->answer_cut = false;
-    r->retry_after[0] = r->transport[0] = 0;
+    r->retry_after[0] = r->transport[0] = r->refused[0] = 0;
     return curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->nodes) == CURLE_OK &&
            curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, m->body) == CURLE_OK &&
            curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)m->size) == CURLE_OK;

@@ -1,7 +1,8 @@
 /* http_request.h — one POST: its headers, its signature, and a curl handle that is used again for the next.
  *
  * What a webhook's request must never do is set here, once: follow a redirect, use a proxy, a .netrc or cookies from
- * the environment, speak anything but http and https, take compressed or endless answers, wait for ever.
+ * the environment, speak anything but http and https, take compressed or endless answers, wait for ever, connect where
+ * guard.h says no.
  */
 #ifndef RELAY_SINKS_HTTP_REQUEST_H
 #define RELAY_SINKS_HTTP_REQUEST_H
@@ -54,6 +55,7 @@ struct http_request {
     bool answer_cut;      /* we stopped reading: its status stands */
     char retry_after[64]; /* the header's value; "": none */
     char transport[CURL_ERROR_SIZE];
+    char refused[160]; /* why we did not want to connect; "": we did */
 };
 
 /* The handle's *easy is of the caller's multi handle or of none when it is prepared or freed. */

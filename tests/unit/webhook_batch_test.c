@@ -64,11 +64,12 @@ static void enter(struct receiver *r, const char *body, int by)
 static void accept_all(struct receiver *r, const char *body)
 {
     int64_t seq;
+    int64_t before = 0;
     int key, events = 0;
 
-    for (; next_event(&body, &seq, &key); events++) {
+    for (; next_event(&body, &seq, &key); events++, before = seq) {
         r->accepted[seq]++;
-        r->disorders += seq < r->last[key];
+        r->disorders += seq < r->last[key] || seq < before;
         r->last[key] = seq;
     }
     if (events > r->most_events)
