@@ -9,14 +9,15 @@ static int delete_row(struct write *w, struct scope *scope, const char *key)
     outbox *ob = w->ob;
     int code = write_find_by_text(w, key);
     w->rowid = sqlite3_last_insert_rowid(ob->db);
-    if (code == OUTBOX_OK && !w->found.exists && w->expected == OUTBOX_ANY_REVISION)
+    if (code != OUTBOX_OK)
+        return code;
+    if (!w->found.exists && w->expected == OUTBOX_ANY_REVISION)
         code = fail(ob, OUTBOX_NOT_FOUND, "table %s, key %s: no such row", w->table->name, key);
     if (code == OUTBOX_OK)
         code = write_check_revision(w);
     if (code == OUTBOX_OK)
         code = write_take_image(w, &ob->before);
-    if (w->table)
-        row_done(w->table);
+    row_done(w->table);
     if (code == OUTBOX_OK)
         code = scope_protect(ob, scope);
     if (code != OUTBOX_OK)

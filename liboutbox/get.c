@@ -11,12 +11,13 @@ int outbox_get(outbox *ob, const char *table, const char *key, const char **row_
     if (!table || !key)
         return fail(ob, OUTBOX_MISUSE, "table or key is NULL");
     code = write_find_by_text(&w, key);
-    if (code == OUTBOX_OK && !w.found.exists)
+    if (code != OUTBOX_OK)
+        return code;
+    if (!w.found.exists)
         code = fail(ob, OUTBOX_NOT_FOUND, "table %s, key %s: no such row", w.table->name, key);
     if (code == OUTBOX_OK)
         code = write_take_image(&w, &ob->after);
-    if (w.table)
-        row_done(w.table);
+    row_done(w.table);
     if (code != OUTBOX_OK)
         return code;
     const char *text = buffer_text(&ob->after);

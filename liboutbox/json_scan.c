@@ -184,7 +184,8 @@ static bool open_bracket(struct scan *s, bool object)
     if (s->depth == s->depth_max)
         return fail(s, "nested too deeply");
     uint8_t bit = (uint8_t)(1u << s->depth % 8), *byte = &s->is_object[s->depth / 8];
-    *byte = (uint8_t)(object ? *byte | bit : *byte & ~bit);
+    uint8_t outer = s->depth % 8 ? *byte & (uint8_t)(bit - 1) : 0;
+    *byte = object ? outer | bit : outer;
     s->depth++;
     s->p++;
     return true;

@@ -24,8 +24,8 @@ static const char sql_triggers[] =
     "SELECT 1 FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE"
     " UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
 
-static const char *const own_tables[] = {"change_log", "outbox", "consumer_offsets", "failed_deliveries",
-                                         "outbox_meta", "outbox_audit"};
+static const char *const own_tables[] = {"change_log",        "outbox",      "consumer_offsets",
+                                         "failed_deliveries", "outbox_meta", "outbox_audit"};
 
 static void table_free(struct table *t, bool finalize)
 {
@@ -263,7 +263,7 @@ static int reload(outbox *ob, struct table **table)
 
 int table_refresh(outbox *ob, struct table **table, bool *changed)
 {
-    int64_t cookie;
+    int64_t cookie = -1;
     int code = schema_cookie(ob, &cookie);
     if (code != OUTBOX_OK || cookie == (*table)->schema_cookie)
         return code;

@@ -121,7 +121,7 @@ int write_begin(struct write *w, const outbox_write_options *options)
     return write_options_read(ob, options, &w->options);
 }
 
-int write_find_by_text(struct write *w, const char *key)
+static int find_reading(struct write *w, const char *key)
 {
     outbox *ob = w->ob;
     int code = table_find(ob, w->table_name, &w->table), tries = 0;
@@ -142,12 +142,21 @@ int write_find_by_text(struct write *w, const char *key)
                 return fail(ob, OUTBOX_ERROR, "table %s: %s", w->table->name, sqlite3_errmsg(ob->db));
         }
     }
-    if (code != OUTBOX_OK)
-        return code;
+    return code;
+}
+
+int write_find_by_text(struct write *w, const char *key)
+{
+    outbox *ob = w->ob;
+    int code = find_reading(w, key);
     buffer_clear(&ob->key);
-    if (w->found.exists)
+    if (code == OUTBOX_OK && w->found.exists)
         key_write_stored(&ob->key, w->table);
     else
         buffer_append_text(&ob->key, key);
-    return write_keep_room(ob);
+    if (code == OUTBOX_OK)
+        code = write_keep_room(ob);
+    if (code != OUTBOX_OK && w->table)
+        row_done(w->table);
+    return code;
 }

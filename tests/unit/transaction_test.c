@@ -201,6 +201,32 @@ static void a_stale_read_is_busy_at_once_and_says_so(void **state)
     outbox_close(other);
 }
 
+/* Called by SQLite before each statement of ours: when the row is read, somebody else tries to commit. */
+static int commit_meanwhile(unsigned type, void *arg, void *st, void *text)
+{
+    (void)type, (void)text;
+    if (strstr(sqlite3_sql(st), "FROM main.\"t\""))
+        sqlite3_exec(arg, "INSERT INTO t(id) VALUES ('meanwhile')", NULL, NULL, NULL);
+    return 0;
+}
+
+/* The application's BEGIN has no lock yet. Were the row read before the lock is taken, a commit in between would make
+ * the write fail at once. */
+static void a_deferred_transaction_takes_the_lock_before_it_reads(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_ok(f, put(f, "a", 1));
+    fixture_sql(f, "BEGIN");
+    sqlite3_trace_v2(outbox_db(f->ob), SQLITE_TRACE_STMT, commit_meanwhile, other);
+    assert_ok(f, put(f, "a", 2));
+    sqlite3_trace_v2(outbox_db(f->ob), 0, NULL, NULL);
+    fixture_sql(f, "COMMIT");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM t"), 1);
+    sqlite3_close(other);
+}
+
 static void a_locked_database_is_busy_after_the_timeout(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +351,7 @@ int main(void)
         TEST(a_rollback_behind_our_back_is_noticed),
         TEST(a_full_database_says_full_or_aborted),
         TEST(a_stale_read_is_busy_at_once_and_says_so),
+        TEST(a_deferred_transaction_takes_the_lock_before_it_reads),
         TEST(a_locked_database_is_busy_after_the_timeout),
         TEST(a_handle_after_fork_is_misuse),
         TEST(four_processes_lose_no_update),

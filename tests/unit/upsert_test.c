@@ -235,6 +235,18 @@ static void an_embedded_nul_is_not_json(void **state)
     assert_nothing_written(f);
 }
 
+static void malformed_text_is_refused_where_it_stands(void **state)
+{
+    struct fixture *f = *state;
+    outbox_value row[] = {outbox_text("id", "a"), outbox_text("note", "caf\xe9")};
+    assert_code(f, OUTBOX_INVALID, outbox_upsert(f->ob, "orders", row, 2, 0, NULL, NULL));
+    assert_string_equal(outbox_errmsg(f->ob), "column note: malformed UTF-8 at byte 3");
+    row[0] = outbox_text("id", "\xc0\x80");
+    assert_code(f, OUTBOX_INVALID, outbox_upsert(f->ob, "orders", row, 1, 0, NULL, NULL));
+    assert_code(f, OUTBOX_INVALID, outbox_get(f->ob, "orders", "\xff", NULL, NULL));
+    assert_nothing_written(f);
+}
+
 static void null_arguments_are_misuse(void **state)
 {
     struct fixture *f = *state;
@@ -499,6 +511,7 @@ int main(void)
         TEST(keys_of_every_kind),
         TEST(bad_input_is_refused_in_words),
         TEST(an_embedded_nul_is_not_json),
+        TEST(malformed_text_is_refused_where_it_stands),
         TEST(null_arguments_are_misuse),
         TEST(a_revision_that_is_none_is_named_with_its_mend),
         TEST(every_value_survives),
