@@ -12,6 +12,7 @@
 #include "settings_header.h"
 #include "settings_option.h"
 #include "settings_secret.h"
+#include "settings_tls.h"
 #include "settings_url.h"
 
 /* A sink in the making. */
@@ -204,6 +205,18 @@ static bool name_sink(struct loading *l, const struct draft *d, struct sink_sett
     return false;
 }
 
+static bool check_client(struct loading *l, const struct sink_settings *s)
+{
+    const struct webhook_settings *w = &s->webhook;
+    char why[512] = "client-key is for a client-cert; give that too";
+    bool good = w->client_cert
+                    ? tls_pair_check(w->client_cert, w->client_key ? w->client_key : w->client_cert, why, sizeof why)
+                    : !w->client_key;
+    if (!good)
+        snprintf(l->message, l->message_size, "sink '%s': %s", s->name, why);
+    return good;
+}
+
 static bool check_webhook(struct loading *l, const struct sink_settings *s)
 {
     if (s->webhook.batch_count > 1 && s->webhook.format != FORMAT_CLOUDEVENTS && s->webhook.format != FORMAT_NATIVE) {
@@ -220,6 +233,8 @@ static bool check_webhook(struct loading *l, const struct sink_settings *s)
                  s->name);
         return false;
     }
+    if (!check_client(l, s))
+        return false;
     if (s->webhook.allow_http || !url_is_plain_public(s->webhook.url))
         return true;
     snprintf(
@@ -334,6 +349,9 @@ static void free_sink(struct sink_settings *s)
     free(s->webhook.url);
     free(s->webhook.url_shown);
     free(s->webhook.allowed);
+    free(s->webhook.ca_file);
+    free(s->webhook.client_cert);
+    free(s->webhook.client_key);
     headers_clear(&s->webhook);
     secrets_clear(&s->webhook);
 }

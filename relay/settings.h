@@ -55,6 +55,9 @@ struct webhook_settings {
     bool public_only;                       /* --public-only: connect to public addresses and those allowed */
     struct address_block *allowed;          /* --allow-address */
     int allowed_count;
+    char *ca_file;     /* --ca-file: whom to trust instead of the system's; NULL: those */
+    char *client_cert; /* --client-cert, or NULL */
+    char *client_key;  /* --client-key; NULL: it is in client_cert's file */
 };
 
 struct exec_settings {

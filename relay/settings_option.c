@@ -96,6 +96,12 @@ const struct option relay_options[] = {
      .help = "never connect to private, local or reserved addresses: for URLs that others gave"},
     {"allow-address", HOOKS, OPTION_IN_FILE | OPTION_REPEATS, &type_addresses,
      .argument = "CIDR", .help = "an exception to --public-only; may be repeated"},
+    {"ca-file", HOOK(ca_file), OPTION_IN_FILE, &type_certificate,
+     .argument = "FILE", .help = "trust receivers certified by these, in PEM, and not the system's"},
+    {"client-cert", HOOK(client_cert), OPTION_IN_FILE, &type_certificate,
+     .argument = "FILE", .help = "the certificate to show to receivers, in PEM"},
+    {"client-key", HOOK(client_key), OPTION_IN_FILE, &type_key,
+     .argument = "FILE", .help = "its private key, in a private file; else it stands beside the certificate"},
 
     {"exec", EXEC(command), OPTION_IN_FILE | OPTION_MAKES_SINK, &type_text,
      .argument = "CMD", .help = "write each event to this command as a line of JSON; the seqs it prints acknowledge"},

@@ -1,4 +1,5 @@
-/* settings_type_webhook.c — the kinds of value that only webhooks have: URL, headers, secrets, addresses, backoff.
+/* settings_type_webhook.c — the kinds of value that only webhooks have: URL, headers, secrets, addresses,
+ * certificates, backoff.
  *
  * Their field is the whole struct webhook_settings, as each fills more than one member. A value that may be a secret can
  * stand in a private file, named as file:PATH; nothing here quotes one in a message.
@@ -10,6 +11,7 @@
 #include "settings_header.h"
 #include "settings_option.h"
 #include "settings_secret.h"
+#include "settings_tls.h"
 #include "settings_url.h"
 #include "settings_value.h"
 
@@ -143,6 +145,24 @@ static bool format_addresses(const struct option *o, const void *field, char *ou
 }
 
 const struct option_type type_addresses = {parse_address, format_addresses};
+
+static bool parse_certificate(const struct given *g, void *field, char *why, size_t why_size)
+{
+    return tls_certificate_check(g->text, why, why_size) && type_text.parse(g, field, why, why_size);
+}
+
+static bool parse_key(const struct given *g, void *field, char *why, size_t why_size)
+{
+    return tls_key_check(g->text, why, why_size) && type_text.parse(g, field, why, why_size);
+}
+
+static bool format_path(const struct option *o, const void *field, char *out, size_t out_size)
+{
+    return type_text.format(o, field, out, out_size);
+}
+
+const struct option_type type_certificate = {parse_certificate, format_path};
+const struct option_type type_key = {parse_key, format_path};
 
 static bool parse_backoff(const struct given *g, void *field, char *why, size_t why_size)
 {

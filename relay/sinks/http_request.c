@@ -140,6 +140,15 @@ static bool set_up(struct http_request *r)
     bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (settings->ca_file) { /* and nobody else */
+        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
+        bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    if (settings->client_cert) {
+        bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->client_cert);
+        bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY,
+                                settings->client_key ? settings->client_key : settings->client_cert);
+    }
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

@@ -52,7 +52,7 @@ static void no_spelling_of_loopback_is_connected_to(void **state)
         struct rig *rig = guarded_rig(cases[i].host);
         rig_start(rig);
         rig_deliver(rig);
-        if (server_count(&rig->server) != 0)
+        if (rig->server.connection_count != 0)
             fail_msg("%s was connected to", cases[i].host);
         if (rig_number(rig, "SELECT last_error GLOB 'not connected to *: it is no public address*' FROM"
                             " failed_deliveries WHERE state = 'dead' AND last_status = 0") < cases[i].resolves)
