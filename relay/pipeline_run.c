@@ -19,7 +19,7 @@ enum {
     READ_RETRY_MS = 1000,
     BACKLOG_MAX = 10000, /* changes that the ledger could not write yet */
     BACKLOG_LOOK_US = 100000,
-    READ_MIN = 128,          /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
+    READ_MIN = 128, /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
     READ_GAP_US = 2000,
     SETTLE_GAP_US = 2000,    /* as are settlements: each wakes the ledger */
     FLUSH_MS = 10000,        /* at the end, for a writer that holds the lock */

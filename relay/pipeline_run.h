@@ -43,16 +43,16 @@ struct pipeline {
     struct sink_context context;
     char reason[SINK_REASON_SIZE];
 
-    struct cursor cursor;   /* the newest that was settled or claimed */
-    int64_t lease_token;    /* 0: not registered */
-    int64_t read_seq;       /* the last one handed to the sink */
-    int64_t reached_seq;    /* the last one it has settled */
-    int batch;              /* rows to ask for: few when quiet, more under a backlog */
-    bool look;              /* there may be something to read */
-    bool trouble_said;      /* reading fails, and that was said */
-    bool unsettled; /* something may have been reached since settled_at_us */
+    struct cursor cursor;              /* the newest that was settled or claimed */
+    int64_t lease_token;               /* 0: not registered */
+    int64_t read_seq;                  /* the last one handed to the sink */
+    int64_t reached_seq;               /* the last one it has settled */
+    int batch;                         /* rows to ask for: few when quiet, more under a backlog */
+    bool look;                         /* there may be something to read */
+    bool trouble_said;                 /* reading fails, and that was said */
+    bool unsettled;                    /* something may have been reached since settled_at_us */
     int64_t read_at_us, settled_at_us; /* when last; see READ_GAP_US, SETTLE_GAP_US */
-    int64_t progress_at_us; /* --once: when something last moved */
+    int64_t progress_at_us;            /* --once: when something last moved */
 };
 
 /* Opens a pipeline's round of delivery at the cursor that the sink answered. */

@@ -37,7 +37,12 @@ struct cursor {
     char *position; /* the sink's own note, stored beside acked_seq; malloc'ed; NULL: none */
 };
 
-enum failed_state { FAILED_RETRY, FAILED_WAITING, FAILED_DEAD, FAILED_GONE /* delivered after all: the row is deleted */ };
+enum failed_state {
+    FAILED_RETRY,
+    FAILED_WAITING,
+    FAILED_DEAD,
+    FAILED_GONE /* delivered after all: the row is deleted */
+};
 
 /* One row of failed_deliveries to be written or deleted. */
 struct failed_change {
@@ -54,22 +59,23 @@ struct failed_change {
  * stepped aside in changes of this or an earlier settlement. */
 struct settlement {
     int64_t acked_seq;
-    const char *position; /* borrowed until the next call to the sink; NULL: none */
+    const char *position;          /* borrowed until the next call to the sink; NULL: none */
     struct failed_change *changes; /* in order; ownership goes to the ledger with their strings */
     int change_count;
-    bool disable; /* the receiver answered 410: consumer_offsets.state becomes 'disabled' until an operator resumes it */
+    bool
+        disable; /* the receiver answered 410: consumer_offsets.state becomes 'disabled' until an operator resumes it */
 };
 
 /* What a sink may know of the rest. Borrowed from the pipeline, valid until close(). */
 struct sink_context {
     const struct sink_settings *settings;
     const char *db_path;
-    const char *source;          /* 16 hex digits */
-    const char *former_sources;  /* JSON as in outbox_meta; NULL: none */
-    int64_t last_seq;            /* of the database when open() was called: a destination beyond it is ahead of it */
-    bool once;                   /* --once: do not wait out a backoff */
-    sqlite3 *db;                 /* the pipeline's read-only connection: for recovery and retries; end every statement */
-    char *reason;                /* REASON_SIZE bytes: words for SINK_BROKEN and SINK_LATER, without the consumer's name */
+    const char *source;         /* 16 hex digits */
+    const char *former_sources; /* JSON as in outbox_meta; NULL: none */
+    int64_t last_seq;           /* of the database when open() was called: a destination beyond it is ahead of it */
+    bool once;                  /* --once: do not wait out a backoff */
+    sqlite3 *db;                /* the pipeline's read-only connection: for recovery and retries; end every statement */
+    char *reason; /* REASON_SIZE bytes: words for SINK_BROKEN and SINK_LATER, without the consumer's name */
 };
 
 enum { SINK_REASON_SIZE = 512 };
