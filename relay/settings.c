@@ -226,6 +226,19 @@ static bool check_webhook(struct loading *l, const struct sink_settings *s)
                  s->name);
         return false;
     }
+    const char *clash = event_header_clash(&s->webhook);
+    if (clash) {
+        snprintf(l->message, l->message_size, "sink '%s': header %s is given as webhook-header and as event-header",
+                 s->name, clash);
+        return false;
+    }
+    if (s->webhook.batch_count > 1 && s->webhook.event_headers) {
+        snprintf(
+            l->message, l->message_size,
+            "sink '%s': the headers of several events are not one request's; leave out event-header or webhook-batch",
+            s->name);
+        return false;
+    }
     if (s->webhook.allowed_count > 0 && !s->webhook.public_only) {
         snprintf(l->message, l->message_size,
                  "sink '%s': allow-address makes exceptions to public-only, and without that every address is allowed; "

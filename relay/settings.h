@@ -29,7 +29,7 @@ struct jsonl_settings {
     enum event_format format; /* NATIVE or CLOUDEVENTS */
 };
 
-enum { WEBHOOK_SECRETS_MAX = 3 };
+enum { WEBHOOK_SECRETS_MAX = 3, WEBHOOK_EVENT_HEADERS_MAX = 16 };
 
 struct webhook_secret {
     unsigned char *key;
@@ -42,6 +42,7 @@ struct webhook_settings {
     struct webhook_secret secrets[WEBHOOK_SECRETS_MAX]; /* newest first */
     int secret_count;
     char **headers;           /* "Name: value", checked; NULL-terminated; may be NULL */
+    char **event_headers;     /* names of those of an event's own headers that go out; likewise */
     enum event_format format; /* default CLOUDEVENTS */
     int batch_count;          /* --webhook-batch, 1 */
     int concurrency;          /* --concurrency, 8 */

@@ -53,12 +53,12 @@ static int count_headers(char *const *headers)
 }
 
 /* Takes line over. */
-static bool append(struct webhook_settings *w, char *line)
+static bool append(char ***headers, char *line)
 {
-    int n = count_headers(w->headers);
-    char **longer = realloc(w->headers, (size_t)(n + 2) * sizeof *longer);
+    int n = count_headers(*headers);
+    char **longer = realloc(*headers, (size_t)(n + 2) * sizeof *longer);
     if (longer) {
-        w->headers = longer;
+        *headers = longer;
         longer[n] = line;
         longer[n + 1] = NULL;
     } else {
@@ -89,7 +89,7 @@ bool header_add(const char *line, struct webhook_settings *w, char *why, size_t 
         snprintf(why, why_size, "more than %d headers", HEADERS_MAX);
     else {
         char *copy = NULL;
-        if (asprintf(&copy, "%.*s: %.*s", (int)name, line, (int)length, value) > 0 && append(w, copy))
+        if (asprintf(&copy, "%.*s: %.*s", (int)name, line, (int)length, value) > 0 && append(&w->headers, copy))
             return true;
         snprintf(why, why_size, "out of memory");
     }
@@ -105,12 +105,52 @@ bool header_add_lines(char *text, struct webhook_settings *w, char *why, size_t 
     return true;
 }
 
-void headers_clear(struct webhook_settings *w)
+bool event_header_add(const char *name, struct webhook_settings *w, char *why, size_t why_size)
 {
-    for (char **line = w->headers; line && *line; line++) {
+    size_t length = strlen(name);
+    bool known = false;
+    for (char **other = w->event_headers; other && *other; other++)
+        known |= !strcasecmp(*other, name);
+    if (length == 0 || strspn(name, token_bytes) != length)
+        snprintf(why, why_size, "'%.80s' is no header's name", name);
+    else if (is_reserved(name, length))
+        snprintf(why, why_size, "header %.80s is set by the relay itself; leave it out", name);
+    else if (known)
+        snprintf(why, why_size, "header %.80s is given twice", name);
+    else if (count_headers(w->event_headers) == WEBHOOK_EVENT_HEADERS_MAX)
+        snprintf(why, why_size, "more than %d headers", WEBHOOK_EVENT_HEADERS_MAX);
+    else {
+        char *copy = strdup(name);
+        if (copy && append(&w->event_headers, copy))
+            return true;
+        snprintf(why, why_size, "out of memory");
+    }
+    return false;
+}
+
+const char *event_header_clash(const struct webhook_settings *w)
+{
+    for (char **name = w->event_headers; name && *name; name++)
+        for (char **line = w->headers; line && *line; line++) {
+            size_t length = strlen(*name);
+            if (!strncasecmp(*line, *name, length) && (*line)[length] == ':')
+                return *name;
+        }
+    return NULL;
+}
+
+static void clear(char ***headers)
+{
+    for (char **line = *headers; line && *line; line++) {
         explicit_bzero(*line, strlen(*line));
         free(*line);
     }
-    free(w->headers);
-    w->headers = NULL;
+    free(*headers);
+    *headers = NULL;
+}
+
+void headers_clear(struct webhook_settings *w)
+{
+    clear(&w->headers);
+    clear(&w->event_headers);
 }

@@ -72,6 +72,8 @@ const struct option relay_options[] = {
      .argument = "FILE", .help = "sign with these: one to three, one a line, the newest first"},
     {"webhook-header", HOOKS, OPTION_IN_FILE | OPTION_REPEATS, &type_headers,
      .argument = "LINE", .help = "'Name: value' for each request, or file:PATH of such lines; may be repeated"},
+    {"event-header", HOOKS, OPTION_IN_FILE | OPTION_REPEATS, &type_event_headers,
+     .argument = "NAME", .help = "send this one of the event's own headers as a header; may be repeated"},
     {"webhook-format", HOOK(format), OPTION_IN_FILE, &type_choice, .fallback = "cloudevents", .words = webhook_formats,
      .argument = "FORMAT", .help = "cloudevents, cloudevents-binary, native or payload"},
     {"webhook-batch", HOOK(batch_count), OPTION_IN_FILE, &type_count, .fallback = "1", .least = 1, .most = 1000,

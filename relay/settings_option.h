@@ -71,6 +71,6 @@ bool option_in_limits(const struct given *, int64_t value, value_format *format,
 /* The types, in settings_type.c and settings_type_webhook.c. */
 extern const struct option_type type_text, type_switch, type_presence, type_count, type_number, type_size,
     type_duration, type_choice, type_either, type_consumer, type_start, type_backoff, type_url, type_headers,
-    type_secrets, type_addresses, type_certificate, type_key;
+    type_secrets, type_addresses, type_certificate, type_key, type_event_headers;
 
 #endif

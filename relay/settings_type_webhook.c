@@ -86,6 +86,25 @@ static bool format_headers(const struct option *o, const void *field, char *out,
     return used > 0;
 }
 
+static bool parse_event_header(const struct given *g, void *field, char *why, size_t why_size)
+{
+    return event_header_add(g->text, field, why, why_size);
+}
+
+static bool format_event_headers(const struct option *o, const void *field, char *out, size_t out_size)
+{
+    (void)o;
+    const struct webhook_settings *w = field;
+    size_t used = 0;
+    for (int i = 0; w->event_headers && w->event_headers[i] && used < out_size; i++)
+        used += (size_t)snprintf(out + used, out_size - used, "%s'%s'", i ? ", " : "{", w->event_headers[i]);
+    if (used > 0 && used < out_size)
+        snprintf(out + used, out_size - used, "}");
+    return used > 0;
+}
+
+const struct option_type type_event_headers = {parse_event_header, format_event_headers};
+
 /* A file's path, but from the environment the secrets themselves. */
 static bool parse_secrets(const struct given *g, void *field, char *why, size_t why_size)
 {

@@ -1,7 +1,7 @@
 /* envelope.c — builds the body and headers of one event in each format.
  *
  * Leaves to others: the JSON of an event (encode.h), and the headers that every request has (http_request.h). The
- * invariant: no header line holds a byte outside printable ASCII, whatever is in the event.
+ * invariant: no header line holds a control byte, whatever is in the event.
  */
 #include "envelope.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "buffer.h"
 #include "encode.h"
@@ -20,6 +21,7 @@ struct draft {
     struct buffer body, headers, value;
     int header_count;
     const char *content_type, *error;
+    char error_text[160];
 };
 
 /* ---- Headers ---------------------------------------------------------------------------------------------------------- */
@@ -54,9 +56,8 @@ static void add_header_text(struct draft *d, const char *name, const char *value
     add_header(d, name, value, strlen(value));
 }
 
-/* The value of `traceparent` in the event's headers, into d->value. Only what is a W3C trace context in form goes on:
- * a header of the event must not become any other header of the request. */
-static bool find_traceparent(struct draft *d, const outbox_event *event)
+/* The value of one of the event's headers, into d->value. */
+static bool find_header(struct draft *d, const outbox_event *event, const char *wanted)
 {
     struct json_walk walk;
     struct json_value name, value;
@@ -65,16 +66,53 @@ static bool find_traceparent(struct draft *d, const outbox_event *event)
         !json_walk_begin(&walk, event->headers, event->headers_size))
         return false;
     while (json_walk_member(&walk, &name, &value)) {
-        if (name.size != strlen("traceparent") || memcmp(name.text, "traceparent", name.size) != 0 ||
-            value.type != JSON_STRING)
+        if (name.size != strlen(wanted) || strncasecmp(name.text, wanted, name.size) != 0 || value.type != JSON_STRING)
             continue;
         buffer_clear(&d->value);
         json_unescape(&d->value, &value);
-        const char *text = buffer_text(&d->value);
-        return text && d->value.size >= 55 && d->value.size <= 255 &&
-               strspn(text, "0123456789abcdef-") == d->value.size;
+        return buffer_ok(&d->value);
     }
     return false;
+}
+
+/* Only what is a W3C trace context in form goes on. */
+static bool find_traceparent(struct draft *d, const outbox_event *event)
+{
+    const char *text = find_header(d, event, "traceparent") ? buffer_text(&d->value) : NULL;
+
+    return text && d->value.size >= 55 && d->value.size <= 255 && strspn(text, "0123456789abcdef-") == d->value.size;
+}
+
+/* A line break would begin a header of its own, or the body. */
+static bool has_control(const struct buffer *value)
+{
+    for (size_t i = 0; i < value->size; i++) {
+        unsigned char c = (unsigned char)value->data[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+/* Those that the operator has named, as they are. A value that can't go makes the event a dead letter: it was asked for,
+ * so leaving it out would be a lie. */
+static void add_event_headers(struct draft *d, const outbox_event *event, char *const *names)
+{
+    for (; names && *names && !d->error; names++) {
+        if (!find_header(d, event, *names) || d->value.size == 0)
+            continue;
+        if (has_control(&d->value)) {
+            snprintf(d->error_text, sizeof d->error_text,
+                     "its header %s has a line break or another control byte in its value", *names);
+            d->error = d->error_text;
+            return;
+        }
+        buffer_append_text(&d->headers, *names);
+        buffer_append_text(&d->headers, ": ");
+        buffer_append(&d->headers, d->value.data, d->value.size);
+        buffer_append_byte(&d->headers, 0);
+        d->header_count++;
+    }
 }
 
 /* ---- Bodies ----------------------------------------------------------------------------------------------------------- */
@@ -133,12 +171,12 @@ static void write_ce_headers(struct draft *d, const outbox_event *event, const c
         add_header(d, "ce-traceparent", d->value.data, d->value.size);
 }
 
-static void write_event(struct draft *d, const struct source_row *row, enum event_format format, const char *source,
-                        bool with_before)
+static void write_event(struct draft *d, const struct source_row *row, const struct webhook_settings *settings,
+                        const char *source, bool with_before)
 {
     struct encode_options options = {.source = source, .without_before = !with_before};
 
-    switch (format) {
+    switch (settings->format) {
     case FORMAT_NATIVE:
         d->content_type = "application/json";
         encode_native(&d->body, row, &options, &d->error);
@@ -155,6 +193,7 @@ static void write_event(struct draft *d, const struct source_row *row, enum even
     }
     if (find_traceparent(d, &row->event))
         add_header(d, "traceparent", d->value.data, d->value.size);
+    add_event_headers(d, &row->event, settings->event_headers);
 }
 
 /* ---- Sealing ---------------------------------------------------------------------------------------------------------- */
@@ -189,12 +228,12 @@ static struct envelope *seal(const struct draft *d)
     return e;
 }
 
-struct envelope *envelope_new(const struct source_row *row, enum event_format format, const char *source,
+struct envelope *envelope_new(const struct source_row *row, const struct webhook_settings *settings, const char *source,
                               bool with_before)
 {
     struct draft d = {.content_type = NULL};
 
-    write_event(&d, row, format, source, with_before);
+    write_event(&d, row, settings, source, with_before);
     struct envelope *e = seal(&d);
     buffer_free(&d.body);
     buffer_free(&d.headers);

@@ -7,7 +7,7 @@
 
 #include "sink.h"
 
-enum { ENVELOPE_HEADERS_MAX = 12 };
+enum { ENVELOPE_HEADERS_MAX = 12 + WEBHOOK_EVENT_HEADERS_MAX };
 
 struct envelope {
     const char *body; /* not NUL-terminated */
@@ -19,9 +19,9 @@ struct envelope {
     char text[];                               /* what the above point to */
 };
 
-/* The event of row in format; source is 16 hex digits; before is left out unless with_before. Freed with free().
- * NULL: out of memory. */
-struct envelope *envelope_new(const struct source_row *row, enum event_format format, const char *source,
+/* The event of row in the endpoint's format, with those of its headers that the endpoint wants; source is 16 hex digits;
+ * before is left out unless with_before. Freed with free(). NULL: out of memory. */
+struct envelope *envelope_new(const struct source_row *row, const struct webhook_settings *, const char *source,
                               bool with_before);
 
 #endif

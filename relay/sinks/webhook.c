@@ -166,7 +166,7 @@ static int webhook_room(const struct sink *s)
 
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row)
 {
-    struct envelope *e = envelope_new(row, s->settings->format, s->context->source,
+    struct envelope *e = envelope_new(row, s->settings, s->context->source,
                                       s->context->settings->before_transform != NULL);
 
     if (e)

@@ -62,6 +62,63 @@ static void every_request_has_its_headers_and_no_others(void **state)
     rig_free(rig);
 }
 
+/* An event with headers: the value of X-Note as JSON text. */
+static void emit_noted(struct rig *rig, const char *key, const char *note)
+{
+    rig_sql(rig,
+            "INSERT INTO outbox_events(topic, key, payload, headers) VALUES ('orders', %Q, '{}',"
+            " '{\"x-tenant\":\"7\",\"X-Note\":' || %Q || ',\"X-Hidden\":\"canary\",\"Host\":\"canary\"}')",
+            key, note);
+}
+
+static void an_events_own_headers_go_out_where_they_are_named(void **state)
+{
+    (void)state;
+    char tenant[] = "X-Tenant", note[] = "x-note", missing[] = "X-Missing";
+    char *names[] = {tenant, note, missing, NULL};
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.event_headers = names;
+    rig_emit(rig, "a", "{}");
+    emit_noted(rig, "a", "\"caf\u00e9; a=\\\"b\\\"\"");
+    emit_noted(rig, "a", "\"\"");
+    emit_noted(rig, "a", "12");
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(server_count(&rig->server), 4);
+    for (int i = 0; i < 4; i++) {
+        header_is(&rig->server.requests[i], "X-Tenant", i ? "7" : "");
+        header_is(&rig->server.requests[i], "x-note", i == 1 ? "caf\xc3\xa9; a=\"b\"" : "");
+        header_is(&rig->server.requests[i], "X-Missing", "");
+        assert_null(strstr(rig->server.requests[i].head, "canary\r\n"));
+    }
+    rig_free(rig);
+}
+
+static void a_header_that_would_break_the_request_is_a_dead_letter(void **state)
+{
+    (void)state;
+    static const char *const notes[] = {"\"a\\r\\nX-Evil: 1\"", "\"a\\nX-Evil: 1\"",  "\"a\\rX-Evil: 1\"",
+                                        "\"a\\u0000X-Evil\"",   "\"a\\u007fX-Evil\"", "\"a\\r\\n X-Evil: folded\""};
+    char note[] = "X-Note", *names[] = {note, NULL}, key[8];
+    enum { COUNT = sizeof notes / sizeof *notes };
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig->settings.webhook.event_headers = names;
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        emit_noted(rig, key, notes[i]);
+    }
+    rig_emit(rig, "good", "{}");
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(server_count(&rig->server), 1);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'dead' AND last_error ="
+                                     " 'its header X-Note has a line break or another control byte in its value'"),
+                     COUNT);
+    rig_free(rig);
+}
+
 static void a_large_body_waits_for_no_100_continue(void **state)
 {
     (void)state;
@@ -350,6 +407,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_has_its_headers_and_no_others),
+        cmocka_unit_test(an_events_own_headers_go_out_where_they_are_named),
+        cmocka_unit_test(a_header_that_would_break_the_request_is_a_dead_letter),
         cmocka_unit_test(a_large_body_waits_for_no_100_continue),
         cmocka_unit_test(the_bytes_sent_are_the_bytes_signed_with_each_secret),
         cmocka_unit_test(each_attempt_is_signed_anew),
