@@ -158,7 +158,7 @@ static void commit_posted(struct ledger *l)
 static void say_claim(const struct sink_settings *settings, const struct claim *claim)
 {
     if (claim->is_new)
-        log_write(LOG_LEVEL_INFO, settings->consumer, "new consumer, %lld events are waiting for it",
+        log_write(LOG_LEVEL_INFO, settings->consumer, "new consumer; events waiting for it: %lld",
                   (long long)claim->waiting_count);
     else if (settings->start != START_OLDEST)
         log_write(LOG_LEVEL_WARN, settings->consumer,
