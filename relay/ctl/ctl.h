@@ -81,10 +81,13 @@ int ctl_get(struct ctl *, int argc, char **argv);
 int ctl_delete(struct ctl *, int argc, char **argv);
 int ctl_emit(struct ctl *, int argc, char **argv);
 int ctl_events(struct ctl *, int argc, char **argv);     /* events.c */
+int ctl_tail(struct ctl *, int argc, char **argv);       /* tail.c */
+int ctl_snapshot(struct ctl *, int argc, char **argv);   /* snapshot.c */
 int ctl_consumers(struct ctl *, int argc, char **argv);  /* consumers.c */
 int ctl_failed(struct ctl *, int argc, char **argv);     /* failed.c */
 int ctl_replay(struct ctl *, int argc, char **argv);     /* replay.c */
 int ctl_new_source(struct ctl *, int argc, char **argv); /* new_source.c */
+int ctl_verify(struct ctl *, int argc, char **argv);     /* verify.c */
 int ctl_status(struct ctl *, int argc, char **argv);     /* status.c */
 
 #endif

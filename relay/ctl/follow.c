@@ -11,18 +11,25 @@
 
 enum { WRITE_CHUNK = 4096 }; /* what a pipe that polls as writable takes without blocking */
 
-bool follow_begin(struct follow *f, sqlite3 *db)
+bool follow_begin_fd(struct follow *f, int more_fd)
 {
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);
-    *f = (struct follow){.signal_fd = -1};
-    if (sigprocmask(SIG_BLOCK, &stop, NULL) != 0)
+    *f = (struct follow){.signal_fd = -1, .more_fd = more_fd};
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &stop, NULL) != 0)
         return false;
     f->signal_fd = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (f->signal_fd >= 0)
+    return f->signal_fd >= 0;
+}
+
+bool follow_begin(struct follow *f, sqlite3 *db)
+{
+    if (follow_begin_fd(f, -1))
         f->wake = wake_open(database_path(db));
+    if (f->wake)
+        f->more_fd = wake_fd(f->wake);
     return f->wake;
 }
 
@@ -47,6 +54,8 @@ enum follow_result follow_write(struct follow *f, const struct buffer *b)
             continue;
         size_t chunk = b->size - done < WRITE_CHUNK ? b->size - done : WRITE_CHUNK;
         ssize_t n = write(STDOUT_FILENO, b->data + done, chunk);
+        if (n < 0 && errno == EPIPE)
+            return FOLLOW_STOP;
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return FOLLOW_FAILED;
         done += n > 0 ? (size_t)n : 0;
@@ -54,18 +63,28 @@ enum follow_result follow_write(struct follow *f, const struct buffer *b)
     return FOLLOW_ON;
 }
 
-enum follow_result follow_wait(struct follow *f, sqlite3 *db)
+enum follow_result follow_poll(struct follow *f)
 {
     /* No event is asked of standard output: poll reports the end of its reader unasked. */
-    struct pollfd fds[] = {{wake_fd(f->wake), POLLIN, 0}, {f->signal_fd, POLLIN, 0}, {STDOUT_FILENO, 0, 0}};
+    struct pollfd fds[] = {{f->more_fd, POLLIN, 0}, {f->signal_fd, POLLIN, 0}, {STDOUT_FILENO, 0, 0}};
     while (poll(fds, 3, -1) < 0)
         if (errno != EINTR)
             return FOLLOW_FAILED;
-    if (fds[1].revents || (fds[2].revents & (POLLERR | POLLHUP)))
-        return FOLLOW_STOP;
-    if ((wake_drain(f->wake) & WAKE_MOVED) && database_moved(db))
+    return fds[1].revents || (fds[2].revents & (POLLERR | POLLHUP)) ? FOLLOW_STOP : FOLLOW_ON;
+}
+
+bool follow_stopped(const struct follow *f)
+{
+    struct pollfd fd = {f->signal_fd, POLLIN, 0};
+    return poll(&fd, 1, 0) > 0;
+}
+
+enum follow_result follow_wait(struct follow *f, sqlite3 *db)
+{
+    enum follow_result result = follow_poll(f);
+    if (result == FOLLOW_ON && (wake_drain(f->wake) & WAKE_MOVED) && database_moved(db))
         return FOLLOW_MOVED;
-    return FOLLOW_ON;
+    return result;
 }
 
 void follow_found(struct follow *f)

@@ -1,7 +1,7 @@
 /* follow.h — output that goes on until somebody says enough: SIGINT, SIGTERM, or the reader of our output gone.
  *
- * The signals are blocked and read from a descriptor, beside the database's wake and standard output: nothing waits for
- * one of the three and misses the others.
+ * The signals are blocked and read from a descriptor, beside what says that there is more, and standard output: nothing
+ * waits for one of the three and misses the others.
  */
 #ifndef OUTBOXCTL_FOLLOW_H
 #define OUTBOXCTL_FOLLOW_H
@@ -16,7 +16,8 @@ struct wake;
 
 struct follow {
     int signal_fd;
-    struct wake *wake;
+    int more_fd;       /* readable when there may be more */
+    struct wake *wake; /* whose it is; NULL: somebody else's */
 };
 
 enum follow_result {
@@ -28,10 +29,15 @@ enum follow_result {
 
 /* Watches db's file. False with errno; follow_end() is due either way. */
 bool follow_begin(struct follow *, sqlite3 *db);
+bool follow_begin_fd(struct follow *, int more_fd); /* the same for what another has to say, such as a reader */
 void follow_end(struct follow *);
 
-enum follow_result follow_write(struct follow *, const struct buffer *); /* to standard output, all of it */
-enum follow_result follow_wait(struct follow *, sqlite3 *db);            /* until a commit may be there to read */
-void follow_found(struct follow *);                                      /* there was one */
+/* To standard output, all of it where the answer is ON. */
+enum follow_result follow_write(struct follow *, const struct buffer *);
+
+enum follow_result follow_poll(struct follow *);              /* until there may be more */
+enum follow_result follow_wait(struct follow *, sqlite3 *db); /* the same of db: until a commit may be there to read */
+bool follow_stopped(const struct follow *);                   /* somebody has said enough; waits for nothing */
+void follow_found(struct follow *);                           /* there was one */
 
 #endif
