@@ -46,6 +46,7 @@ struct webhook_settings {
     enum event_format format; /* default CLOUDEVENTS */
     int batch_count;          /* --webhook-batch, 1 */
     int concurrency;          /* --concurrency, 8 */
+    int rate;                 /* --rate, events per second; 0: no limit */
     int64_t timeout_us;       /* --timeout, 30s, the whole request */
     int64_t connect_timeout_us;
     int max_attempts;                       /* --max-attempts */

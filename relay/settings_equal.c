@@ -46,12 +46,13 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
 {
     return same_text(a->url, b->url) && same_secrets(a, b) && same_list(a->headers, b->headers) &&
            same_list(a->event_headers, b->event_headers) && a->format == b->format &&
-           a->batch_count == b->batch_count && a->concurrency == b->concurrency && a->timeout_us == b->timeout_us &&
-           a->connect_timeout_us == b->connect_timeout_us && a->max_attempts == b->max_attempts &&
-           a->max_age_us == b->max_age_us && a->backoff_min_us == b->backoff_min_us &&
-           a->backoff_max_us == b->backoff_max_us && a->skip_dead == b->skip_dead && a->allow_http == b->allow_http &&
-           a->public_only == b->public_only && same_allowed(a, b) && same_text(a->ca_file, b->ca_file) &&
-           same_text(a->client_cert, b->client_cert) && same_text(a->client_key, b->client_key);
+           a->batch_count == b->batch_count && a->concurrency == b->concurrency && a->rate == b->rate &&
+           a->timeout_us == b->timeout_us && a->connect_timeout_us == b->connect_timeout_us &&
+           a->max_attempts == b->max_attempts && a->max_age_us == b->max_age_us &&
+           a->backoff_min_us == b->backoff_min_us && a->backoff_max_us == b->backoff_max_us &&
+           a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
+           same_allowed(a, b) && same_text(a->ca_file, b->ca_file) && same_text(a->client_cert, b->client_cert) &&
+           same_text(a->client_key, b->client_key);
 }
 
 bool settings_equal(const struct sink_settings *a, const struct sink_settings *b)

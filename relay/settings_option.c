@@ -80,6 +80,8 @@ const struct option relay_options[] = {
      .argument = "N", .help = "events in one request, at the most"},
     {"concurrency", HOOK(concurrency), OPTION_IN_FILE, &type_count, .fallback = "8", .least = 1, .most = 1000,
      .argument = "N", .help = "requests under way at once, never two for one ordering key"},
+    {"rate", HOOK(rate), OPTION_IN_FILE, &type_limit, .least = 1, .most = 1000000,
+     .argument = "N", .help = "events sent in a second, at the most; else no limit"},
     {"timeout", HOOK(timeout_us), OPTION_IN_FILE, &type_duration, .fallback = "30s", .least = MS, .most = DAY,
      .argument = "TIME", .help = "for a whole request"},
     {"connect-timeout", HOOK(connect_timeout_us), OPTION_IN_FILE, &type_duration, .fallback = "5s", .least = MS, .most = DAY,

@@ -69,7 +69,7 @@ bool option_set(const struct given *, void *settings, char *message, size_t mess
 bool option_in_limits(const struct given *, int64_t value, value_format *format, char *why, size_t why_size);
 
 /* The types, in settings_type.c and settings_type_webhook.c. */
-extern const struct option_type type_text, type_switch, type_presence, type_count, type_number, type_size,
+extern const struct option_type type_text, type_switch, type_presence, type_count, type_limit, type_number, type_size,
     type_duration, type_choice, type_either, type_consumer, type_start, type_backoff, type_url, type_headers,
     type_secrets, type_addresses, type_certificate, type_key, type_event_headers;
 

@@ -258,7 +258,14 @@ static bool format_duration(const struct option *o, const void *field, char *out
     return true;
 }
 
+/* Without it there is no limit, which is no number. */
+static bool format_limit(const struct option *o, const void *field, char *out, size_t out_size)
+{
+    return *(const int *)field > 0 && format_count(o, field, out, out_size);
+}
+
 const struct option_type type_count = {parse_count, format_count};
+const struct option_type type_limit = {parse_count, format_limit};
 const struct option_type type_number = {parse_number, format_int64};
 const struct option_type type_size = {parse_size, format_size};
 const struct option_type type_duration = {parse_duration, format_duration};

@@ -73,6 +73,7 @@ static struct sink *webhook_create(const struct sink_context *context)
     s->batches = calloc(count, sizeof *s->batches);
     s->idle = calloc(count, sizeof(struct http_request *));
     s->multi = curl_multi_init();
+    rate_init(&s->rate, settings->rate, clock_monotonic_us());
     s->reread = reread_new(context);
     bool done = s->requests && s->batches && s->idle && s->multi && s->reread &&
                 http_endpoint_init(&s->endpoint, settings);
@@ -234,7 +235,10 @@ static int64_t webhook_due(const struct sink *s)
         return INT64_MAX;
     if (held_us != INT64_MAX)
         return held_us;
-    return webhook_may_begin(s, now_us) ? window_due_us(s->window) : INT64_MAX;
+    if (!webhook_may_begin(s, now_us))
+        return INT64_MAX;
+    int64_t event_us = window_due_us(s->window), rate_us = rate_due_us(&s->rate, now_us);
+    return event_us > rate_us ? event_us : rate_us;
 }
 
 /* ---- Outcomes --------------------------------------------------------------------------------------------------------- */

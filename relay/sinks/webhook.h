@@ -12,6 +12,7 @@
 #include "buffer.h"
 #include "envelope.h"
 #include "http_request.h"
+#include "rate.h"
 #include "reread.h"
 #include "sink.h"
 #include "window.h"
@@ -31,6 +32,7 @@ struct sink {
     size_t bytes;          /* of all items */
     struct buffer key;
     struct breaker breaker;
+    struct rate rate;
     struct reread *reread;
     int64_t down_since_us, down_total_us; /* ages stand still while the endpoint is down */
 
@@ -52,7 +54,8 @@ static inline int webhook_under_way(const struct sink *s)
     return s->request_count - s->idle_count;
 }
 
-/* webhook_send.c: begins as many events as the endpoint, the window and the idle handles allow. True: some. */
+/* webhook_send.c: begins as many events as the endpoint, its rate, the window and the idle handles allow. True: some.
+ * The rate has a time of its own: it isn't in webhook_may_begin(). */
 bool webhook_may_begin(const struct sink *s, int64_t now_us);
 bool webhook_begin_events(struct sink *s);
 

@@ -145,6 +145,7 @@ static bool send_batch(struct sink *s, struct http_request *request)
         return false;
     }
     s->idle_count--;
+    rate_take(&s->rate, b->count, clock_monotonic_us());
     breaker_started(&s->breaker);
     return true;
 }
@@ -161,7 +162,7 @@ bool webhook_begin_events(struct sink *s)
     int64_t now_us = clock_monotonic_us();
     bool begun = false;
 
-    while (webhook_may_begin(s, now_us)) {
+    while (webhook_may_begin(s, now_us) && rate_due_us(&s->rate, now_us) <= now_us) {
         struct http_request *request = s->idle[s->idle_count - 1];
         if (!gather(s, request->about, now_us) || !send_batch(s, request))
             break;

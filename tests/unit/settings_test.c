@@ -163,6 +163,7 @@ static void a_bad_command_line_is_refused_in_one_line(void **state)
         {"--webhook|https://h/|--event-header|X-A|--event-header|x-a", "header x-a is given twice"},
         {"--webhook|https://h/|--event-header|X-A|--webhook-header|x-a: 1", "as webhook-header and as event-header"},
         {"--webhook|https://h/|--event-header|X-A|--webhook-batch|2", "are not one request's"},
+        {"--webhook|https://h/|--rate|0", "--rate: 0 is out of bounds: 1 to 1000000"},
         {"--webhook|https://h/|--webhook-batch|1001", "--webhook-batch: 1001 is out of bounds"},
         {"--webhook|https://h/|--max-attempts|0", "--max-attempts: 0 is out of bounds"},
         {"--webhook|https://h/|--max-attempts|2147483648", "--max-attempts: 2147483648 is out of bounds"},

@@ -79,6 +79,7 @@ static void an_events_own_headers_go_out_where_they_are_named(void **state)
     struct rig *rig = rig_new(NULL, NULL);
 
     rig->settings.webhook.event_headers = names;
+    rig->settings.webhook.concurrency = 1; /* so that requests are in the order of events */
     rig_emit(rig, "a", "{}");
     emit_noted(rig, "a", "\"caf\u00e9; a=\\\"b\\\"\"");
     emit_noted(rig, "a", "\"\"");
@@ -354,6 +355,32 @@ static void an_answer_in_the_same_moment_is_not_waited_for(void **state)
     rig_free(rig);
 }
 
+static void no_more_go_out_than_the_rate_allows(void **state)
+{
+    (void)state;
+    static const struct {
+        int batch, rate, events;
+        int64_t least_us;
+    } cases[] = {{1, 20, 7, 300000}, {10, 50, 30, 400000}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig *rig = rig_new(NULL, NULL);
+        rig->settings.webhook.batch_count = cases[i].batch;
+        rig->settings.webhook.rate = cases[i].rate;
+        for (int k = 0; k < cases[i].events; k++)
+            rig_emit(rig, NULL, "{}");
+        int64_t begun = clock_monotonic_us();
+        rig->longest_wait_ms = 9000; /* it is due() that wakes it */
+        rig_start(rig);
+        rig_deliver(rig);
+        int64_t took = clock_monotonic_us() - begun;
+        assert_int_equal(server_count(&rig->server), cases[i].events / cases[i].batch);
+        if (took < cases[i].least_us || took > 8000000)
+            fail_msg("%d events at %d/s took %lld ms", cases[i].events, cases[i].rate, (long long)took / 1000);
+        rig_free(rig);
+    }
+}
+
 static bool one_under_way(struct rig *rig)
 {
     return server_count(&rig->server) > 0;
@@ -419,6 +446,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_encoded_is_dead_without_a_request),
         cmocka_unit_test(many_in_flight_never_two_of_a_key),
         cmocka_unit_test(an_answer_in_the_same_moment_is_not_waited_for),
+        cmocka_unit_test(no_more_go_out_than_the_rate_allows),
         cmocka_unit_test(memory_is_bounded_while_the_receiver_hangs),
         cmocka_unit_test(memory_is_bounded_in_bytes_too),
     };
