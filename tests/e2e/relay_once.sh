@@ -18,7 +18,7 @@ relay --stdout --once
 is "so it delivers the same again" "$(seqs "$TMP/out")" "1 2 3 "
 relay --stdout --consumer shell --once
 is "with --consumer it keeps a cursor" "$code $(acked shell)" "0 3"
-like "and says how much was waiting" "$(cat "$TMP/err")" "3 events"
+like "and says how much was waiting" "$(cat "$TMP/err")" "waiting for it: 3"
 is "what everybody has acknowledged is reclaimed before it ends" "$(sql 'SELECT count(*) FROM outbox')" 0
 emit 1
 relay --stdout --consumer shell --once
