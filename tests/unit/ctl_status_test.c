@@ -141,8 +141,7 @@ static void a_paused_consumer_comes_with_the_way_back(void **state)
     s->consumers[1].held = false;
     const struct finding *f = judged(s, "jsonl is paused and was last heard of 1s ago; 1 event owed to it.");
     assert_non_null(f);
-    assert_string_equal(f->command,
-                        "outboxctl --db /srv/shop.db consumers resume jsonl");
+    assert_string_equal(f->command, "outboxctl --db /srv/shop.db consumers resume jsonl");
     assert_int_equal(warnings(s), 1); /* that nobody runs it is no second one */
 }
 
