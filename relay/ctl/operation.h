@@ -34,7 +34,7 @@ typedef int operation_step(sqlite3 *db, void *arg, struct report *);
 
 /* The whole command: opens the database, tells, asks where standard input is a terminal, does. Without --yes and
  * without a terminal to ask on it is EXIT_USAGE. */
-int operation_run(struct ctl *, const struct consent *, operation_step *, void *arg);
+int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg);
 
 /* Records it in outbox_audit, in the same transaction: part of every step. consumer, key and detail may be NULL, seq
  * 0. EXIT_DONE, else said. */
