@@ -65,6 +65,8 @@ ctl failed retry 3 --dry-run
 is "nor by a dry run" "$code $(failed)" "0 1dead 2waiting 3dead"
 ctl failed retry 3 77 --yes --json
 is "retry gives the attempts back" "$code $(jq .retried "$TMP/printed") $(failed)" "0 1 1dead 2waiting 3retry"
+is "all of them, due now" \
+    "$(sql "SELECT attempts, next_attempt_at <= 1000000 * unixepoch() + 1000000, next_attempt_at = failed_at FROM failed_deliveries WHERE seq = 3")" "0|1|1"
 is "and says who did" "$(sql "SELECT action, consumer, seq, detail FROM outbox_audit")" "retry|webhook|3|deliveries: 1"
 
 receiver

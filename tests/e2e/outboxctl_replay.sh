@@ -27,6 +27,7 @@ ctl replay --consumer webhook --from 3 --to 7 --dry-run --json
 is "nor by a dry run, which counts" "$code $(jq -c '[.replayed, .dry_run]' "$TMP/printed") $(aside)" "0 [5,true] 0"
 ctl replay --consumer webhook --from 3 --to 7 --yes
 is "replay sets the range aside, due now" "$code $(acked webhook) $(aside)" "0 10 5"
+is "to be tried, each" "$(sql 'SELECT DISTINCT state, attempts FROM failed_deliveries')" "retry|0"
 ctl replay --consumer webhook --from 5 --to 8 --yes --json
 is "what is there already is not there twice" "$(jq -c '[.replayed, .already_aside]' "$TMP/printed") $(aside)" "[1,3] 6"
 relay --webhook "$URL" "${hook[@]}" --once

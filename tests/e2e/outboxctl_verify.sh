@@ -56,6 +56,10 @@ is "a failed delivery needs its event" \
 is "what history reclaimed is no loss" "$(damaged 'DELETE FROM change_log WHERE seq < 5; DELETE FROM outbox WHERE seq < 6')" ""
 is "nor is it where a failed delivery stands between" \
     "$(damaged "DELETE FROM change_log WHERE seq IN (1, 3, 4); DELETE FROM outbox WHERE seq < 6; INSERT INTO failed_deliveries(consumer, seq, state) VALUES ('slow', 2, 'dead')")" ""
+old="UPDATE outbox_meta SET value = 0 WHERE name = 'history'"
+is "nor where all of it is old" "$(damaged "$old; DELETE FROM change_log WHERE seq IN (1, 3, 4); DELETE FROM outbox WHERE seq < 6")" ""
+is "but above what is owed nothing is reclaimed, however old" \
+    "$(damaged "$old; DELETE FROM change_log WHERE seq IN (8, 9); DELETE FROM outbox WHERE seq IN (8, 9)")" '["database","missing",8,9]'
 is "a hole behind a row that nothing kept is one" \
     "$(damaged 'DELETE FROM change_log WHERE seq IN (1, 3, 4); DELETE FROM outbox WHERE seq < 6')" '["database","missing",3,4]'
 ctl verify
