@@ -16,6 +16,7 @@
 #include "schema.h"
 #include "settings_value.h"
 #include "stream_place.h"
+#include "wal.h"
 
 static const char sql_exists[] = "SELECT count(*) FROM main.consumer_offsets WHERE consumer = ?1";
 
@@ -29,7 +30,8 @@ struct tail {
     int64_t from_seq;                             /* where from is one, else 0 */
     bool follow;
     outbox *ob;
-    sqlite3 *own_db; /* the connection of a database that is not an outbox; else NULL */
+    sqlite3 *own_db;          /* the connection of a database that is not an outbox; else NULL */
+    struct wal_keeper keeper; /* of own_db */
     outbox_reader *reader;
     struct follow stop;
     struct buffer lines;
@@ -46,6 +48,7 @@ static int attach_own(struct tail *t, const char *path)
     if (rc != SQLITE_OK)
         return ctl_fail_sqlite(t->own_db, path);
     sqlite3_busy_timeout(t->own_db, BUSY_TIMEOUT_MS);
+    wal_keeper_init(&t->keeper, t->own_db);
     int code = outbox_attach(t->own_db, NULL, &t->ob);
     return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(NULL, code);
 }
@@ -187,6 +190,8 @@ static int give_away(struct tail *t, bool *on)
         return exit_code != EXIT_DONE ? exit_code : say_stopped(result);
     /* Crash here: it was taken and is not acknowledged: it is given away again. */
     int code = outbox_reader_ack(t->reader, t->last_seq);
+    if (t->own_db)
+        wal_keeper_tend(&t->keeper);
     *on = code == OUTBOX_OK;
     return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(t->ob, code);
 }
@@ -237,6 +242,7 @@ int ctl_tail(struct ctl *ctl, int argc, char **argv)
         code = run(&t);
     outbox_reader_close(t.reader);
     outbox_close(t.ob);
+    wal_keeper_fini(&t.keeper);
     sqlite3_close(t.own_db);
     buffer_free(&t.lines);
     return code;
