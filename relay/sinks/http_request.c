@@ -27,12 +27,9 @@ static bool append_header(struct curl_slist **list, const char *line)
 bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_settings *settings)
 {
     *endpoint = (struct http_endpoint){.settings = settings};
-    for (int i = 0; i < settings->secret_count; i++) {
-        memcpy(endpoint->secrets[i].key, settings->secrets[i].key, settings->secrets[i].size_bytes);
-        endpoint->secrets[i].size = settings->secrets[i].size_bytes;
-    }
     /* Without these curl adds "Expect: 100-continue" to large bodies (a second to wait where nobody answers it). */
-    bool done = append_header(&endpoint->common, "Expect:") && append_header(&endpoint->common, "Accept:");
+    bool done = signer_init(&endpoint->signer, settings) && append_header(&endpoint->common, "Expect:") &&
+                append_header(&endpoint->common, "Accept:");
     for (char **line = settings->headers; done && line && *line; line++)
         done = append_header(&endpoint->common, *line);
     if (!done)
@@ -43,7 +40,7 @@ bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_set
 void http_endpoint_fini(struct http_endpoint *endpoint)
 {
     curl_slist_free_all(endpoint->common);
-    explicit_bzero(endpoint->secrets, sizeof endpoint->secrets);
+    signer_fini(&endpoint->signer);
     endpoint->common = NULL;
 }
 
@@ -150,6 +147,9 @@ static bool set_up(struct http_request *r)
                                 settings->client_key ? settings->client_key : settings->client_cert);
     }
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    /* The first handshake tells whether one connection can carry them all: worth a wait. Over plain http only the first
+     * answer would, and one request that hangs would hold up all others. */
+    bad |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)(strncmp(settings->url, "https:", 6) == 0));
     bad |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     bad |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
@@ -170,7 +170,7 @@ static bool set_up(struct http_request *r)
     return bad == CURLE_OK;
 }
 
-bool http_request_init(struct http_request *r, const struct http_endpoint *endpoint)
+bool http_request_init(struct http_request *r, struct http_endpoint *endpoint)
 {
     *r = (struct http_request){.easy = curl_easy_init(), .endpoint = endpoint};
     if (r->easy && set_up(r))
@@ -183,20 +183,6 @@ void http_request_fini(struct http_request *r)
 {
     curl_easy_cleanup(r->easy);
     r->easy = NULL;
-}
-
-/* "webhook-signature: v1,… v1,…": one for each secret, the newest first, so that a receiver may change over at leisure. */
-static bool sign(struct http_request *r, const char *id, int64_t now_s, const struct http_message *m)
-{
-    int used = snprintf(r->signature_line, sizeof r->signature_line, "webhook-signature:");
-
-    for (int i = 0; i < r->endpoint->settings->secret_count; i++) {
-        char signature[OUTBOX_WEBHOOK_SIGNATURE_SIZE];
-        if (outbox_webhook_sign(id, now_s, m->body, m->size, &r->endpoint->secrets[i], signature) != OUTBOX_WEBHOOK_OK)
-            return false;
-        used += snprintf(r->signature_line + used, sizeof r->signature_line - (size_t)used, " %s", signature);
-    }
-    return true;
 }
 
 /* curl's lists want char *, and only read it. */
@@ -233,8 +219,10 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
     lines[count++] = r->idempotency_line;
     lines[count++] = r->type_line;
     if (r->endpoint->settings->secret_count) {
-        if (!sign(r, id, now_s, m))
+        char signatures[SIGNER_SIZE];
+        if (!signer_sign(&r->endpoint->signer, id, now_s, m->body, m->size, signatures))
             return false;
+        snprintf(r->signature_line, sizeof r->signature_line, "webhook-signature: %s", signatures);
         lines[count++] = r->signature_line;
     }
     for (int i = 0; i < m->header_count; i++)

@@ -14,8 +14,8 @@
 #include <curl/curl.h>
 
 #include "envelope.h"
-#include "outbox_webhook.h"
 #include "settings.h"
+#include "signer.h"
 
 enum {
     HTTP_ANSWER_MAX = 64 * 1024, /* bytes of body that are read; no more are worth reading */
@@ -36,7 +36,7 @@ struct http_message {
 struct http_endpoint {
     const struct webhook_settings *settings; /* borrowed */
     struct curl_slist *common;               /* the operator's headers, and those of curl's that we do without */
-    outbox_webhook_secret secrets[WEBHOOK_SECRETS_MAX];
+    struct signer signer;
 };
 
 bool http_endpoint_init(struct http_endpoint *, const struct webhook_settings *); /* false: out of memory */
@@ -44,12 +44,12 @@ void http_endpoint_fini(struct http_endpoint *);
 
 struct http_request {
     CURL *easy;
-    const struct http_endpoint *endpoint;
+    struct http_endpoint *endpoint;
     void *about; /* the caller's */
 
     struct curl_slist nodes[HTTP_NODES_MAX]; /* curl only reads a list: these are not allocated one by one */
     char id_line[96], idempotency_line[96], timestamp_line[48], type_line[96];
-    char signature_line[32 + WEBHOOK_SECRETS_MAX * OUTBOX_WEBHOOK_SIGNATURE_SIZE];
+    char signature_line[32 + SIGNER_SIZE];
 
     size_t answer_bytes, header_bytes;
     bool answer_cut;      /* we stopped reading: its status stands */
@@ -59,7 +59,7 @@ struct http_request {
 };
 
 /* The handle's *easy is of the caller's multi handle or of none when it is prepared or freed. */
-bool http_request_init(struct http_request *, const struct http_endpoint *); /* false: out of memory */
+bool http_request_init(struct http_request *, struct http_endpoint *); /* false: out of memory */
 void http_request_fini(struct http_request *);
 
 /* Makes it ready to be sent: id is the event's or the batch's, now_s this attempt's time. The message is borrowed until the end of

@@ -80,7 +80,8 @@ static struct sink *webhook_create(const struct sink_context *context)
     for (size_t i = 0; done && i < count; i++)
         done = add_request(s, i);
     if (done)
-        done = curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK;
+        done = curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK &&
+               curl_multi_setopt(s->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)settings->concurrency) == CURLM_OK;
     s->idle_count = s->request_count;
     if (done)
         return s;
