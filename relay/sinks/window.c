@@ -1,8 +1,8 @@
 /* window.c — lanes, the fresh events among them, and the changes that they owe to the ledger.
  *
  * Leaves to others: sending, clocks, when to try again (webhook.c), and making it durable (the ledger). The invariants:
- * a lane has at least one event, and only its first, or its first few in one request, may be in flight; either all events of a lane are fresh or all have
- * stepped aside; an event stops being fresh only in the settlement that says what became of it.
+ * a lane has at least one event, and only its first, or its first few in one request, may be in flight; either all
+ * events of a lane are fresh or all have stepped aside; an event stops being fresh only in the settlement that says what became of it.
  */
 #include "window.h"
 
@@ -118,10 +118,10 @@ static void lane_advance(struct window *w, struct lane *lane)
         make_ready(w, lane);
 }
 
-static void land(struct window *w, struct lane *lane)
+static void count_in_flight(struct window *w, struct lane *lane, int by)
 {
-    lane->in_flight--;
-    w->in_flight--;
+    lane->in_flight += by;
+    w->in_flight += (size_t)by;
 }
 
 /* The change that records what became of one event. how NULL: nothing was tried. */
@@ -253,13 +253,6 @@ const struct window_event *window_peek(struct window *w, int64_t now_us)
     return w->ready ? w->ready->first : NULL;
 }
 
-static struct window_event *take_off(struct window *w, struct window_event *e)
-{
-    e->lane->in_flight++;
-    w->in_flight++;
-    return e;
-}
-
 struct window_event *window_next(struct window *w, int64_t now_us)
 {
     if (!window_peek(w, now_us))
@@ -267,12 +260,16 @@ struct window_event *window_next(struct window *w, int64_t now_us)
     struct lane *lane = w->ready;
     DL_DELETE(w->ready, lane);
     lane->state = LANE_IN_FLIGHT;
-    return take_off(w, lane->first);
+    count_in_flight(w, lane, 1);
+    return lane->first;
 }
 
 struct window_event *window_behind(struct window *w, struct window_event *e)
 {
-    return e->behind && !e->behind->dead ? take_off(w, e->behind) : NULL;
+    if (!e->behind || e->behind->dead)
+        return NULL;
+    count_in_flight(w, e->lane, 1);
+    return e->behind;
 }
 
 bool window_leads(const struct window_event *e)
@@ -284,7 +281,7 @@ bool window_delivered(struct window *w, struct window_event *e)
 {
     if (!window_leads(e) || (e->lane->aside && !add_change(w, e, FAILED_GONE, NULL)))
         return false;
-    land(w, e->lane);
+    count_in_flight(w, e->lane, -1);
     w->news = true;
     lane_advance(w, e->lane);
     return true;
@@ -297,7 +294,7 @@ bool window_retry(struct window *w, struct window_event *e, int64_t due_us, cons
     if (!window_leads(e) || !due_heap_reserve(&w->backoff, 1) ||
         !(lane->aside ? add_change(w, e, FAILED_RETRY, how) : add_lane_changes(w, lane, FAILED_RETRY, how)))
         return false;
-    land(w, lane);
+    count_in_flight(w, lane, -1);
     w->news = true;
     e->attempts = how->attempts;
     if (!lane->aside)
@@ -319,7 +316,7 @@ bool window_dead(struct window *w, struct window_event *e, const struct window_f
     if (!window_leads(e) ||
         !(whole_lane ? add_lane_changes(w, lane, FAILED_DEAD, how) : add_change(w, e, FAILED_DEAD, how)))
         return false;
-    land(w, lane);
+    count_in_flight(w, lane, -1);
     w->news = true;
     if (!parks) {
         lane_advance(w, lane);
@@ -335,7 +332,7 @@ bool window_dead(struct window *w, struct window_event *e, const struct window_f
 
 void window_return(struct window *w, struct window_event *e)
 {
-    land(w, e->lane);
+    count_in_flight(w, e->lane, -1);
     if (e->lane->in_flight == 0)
         make_ready(w, e->lane);
 }
