@@ -1,8 +1,8 @@
 /* window.c — lanes, the fresh events among them, and the changes that they owe to the ledger.
  *
  * Leaves to others: sending, clocks, when to try again (webhook.c), and making it durable (the ledger). The invariants:
- * a lane has at least one event, and only its first, or its first few in one request, may be in flight; either all
- * events of a lane are fresh or all have stepped aside; an event stops being fresh only in the settlement that says what became of it.
+ * a lane has at least one event, and only its first, or its first few in one request, may be in flight; its events are
+ * all fresh or have all stepped aside; one stops being fresh only in the settlement that says what became of it.
  */
 #include "window.h"
 
