@@ -261,11 +261,13 @@ static void reload(struct relay *r)
         return;
     }
     struct generation *old = r->generation;
+    old->slot_count++; /* held: the last of its pipelines may have ended before we are through */
     r->generation = fresh;
     log_setup(fresh->settings.log_level, fresh->settings.log_format);
     log_write(LOG_LEVEL_INFO, NULL, "settings read again");
     apply_settings(r);
     join_ended(r);
+    old->slot_count--;
     generation_release(r, old);
 }
 

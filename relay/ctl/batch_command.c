@@ -12,8 +12,6 @@
 #include "batch_command.h"
 #include "ctl.h"
 
-extern char **environ;
-
 /* With the signals as a shell expects them: our own mask and SIGPIPE are not for it. */
 static int spawn(const char *command, int input, pid_t *pid)
 {

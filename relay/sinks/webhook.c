@@ -29,7 +29,7 @@ static void webhook_close(struct sink *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->request_count; i++) {
+    for (int i = 0; s->requests && i < s->request_count; i++) {
         curl_multi_remove_handle(s->multi, s->requests[i].easy);
         http_request_fini(&s->requests[i]);
         batch_fini(&s->batches[i]);
