@@ -43,6 +43,18 @@ static int failed(struct feed_files *f)
     return fail(f->feed.ob, errno == ENOMEM ? OUTBOX_NOMEM : OUTBOX_IO, "%s: %s", f->path.absolute, strerror(errno));
 }
 
+/* It may be one segment alone that can't be read; its name is what somebody can mend. */
+static int place_failed(struct feed_files *f)
+{
+    char name[SEGMENT_NAME_SIZE];
+    int error = errno;
+
+    if (!f->place.failed.first || !segment_name(name, f->path.stem, f->place.failed.first, f->place.failed.last))
+        return failed(f);
+    return fail(f->feed.ob, error == ENOMEM ? OUTBOX_NOMEM : OUTBOX_IO, "%s/%s: %s", f->path.directory, name,
+                strerror(error));
+}
+
 /* ---- Whose events these are ---- */
 
 /* "": not known. */
@@ -116,7 +128,7 @@ static int find_place(struct feed_files *f, bool *line_is_there)
         return fail(f->feed.ob, OUTBOX_CORRUPT,
                     "%s: what follows seq %lld, at byte %lld, is not an event; the relay mends its file when it starts",
                     f->path.absolute, (long long)f->at, (long long)f->place.damaged_at);
-    case PLACE_ERROR: return failed(f);
+    case PLACE_ERROR: return place_failed(f);
     }
     f->placed = true;
     return check_source(f);

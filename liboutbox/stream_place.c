@@ -170,6 +170,7 @@ static enum place_result find_anywhere(struct files *files, int64_t after, struc
         bool active = i == files->segments.count;
         if (!active && files->segments.items[i].last <= after)
             continue;
+        place->failed = active ? (struct segment){0} : files->segments.items[i];
         stream_file_close(file);
         if (!open_nth(files, i, file)) {
             if (errno != ENOENT)
@@ -208,6 +209,7 @@ static enum place_result find_once(const struct stream_path *path, int64_t after
     struct files files;
 
     place->source[0] = '\0';
+    place->failed = (struct segment){0};
     if (!open_active(path, &files))
         return PLACE_ERROR;
     enum place_result result = find(&files, after, line, file, place);

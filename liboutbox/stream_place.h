@@ -26,6 +26,7 @@ struct stream_place {
     char source[SOURCE_SIZE];  /* of the last line passed on the way, with a seq up to after; "": there was none */
     int64_t first_available;   /* PLACE_GAP: the first seq there is; 0: none */
     int64_t damaged_at;        /* PLACE_DAMAGED: the offset */
+    struct segment failed;     /* PLACE_ERROR: the segment that can't be read; first 0: it was another file */
 };
 
 /* Finds what follows after in the stream. file is closed, line scratch. */
