@@ -10,7 +10,8 @@
  *
  * So after a kill at any moment: OK ⊆ what was committed ⊆ OK ∪ MAYBE, and VOID has no part in it. A commit that failed
  * stays MAYBE. Rows are counted up under compare-and-swap on a few keys that all writers share; one transaction in four
- * is rolled back. SIGTERM, or so many transactions, ends it with exit code 0 and a line of figures.
+ * is rolled back. SIGTERM, or so many transactions, ends it with exit code 0 and a line of figures. SYNCHRONOUS=NORMAL
+ * in the environment has it do without syncs.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -162,6 +163,7 @@ static void pause_for(int us)
 
 int main(int argc, char **argv)
 {
+    const char *synchronous = getenv("SYNCHRONOUS");
     outbox_open_options options = {.size = sizeof options, .busy_timeout_ms = 60000};
     struct writer w = {0};
 
@@ -173,6 +175,8 @@ int main(int argc, char **argv)
     w.seed = (unsigned)(getenv("SEED") ? atoi(getenv("SEED")) : 1);
     for (const char *p = w.name; *p; p++)
         w.seed = w.seed * 31 + (unsigned char)*p;
+    if (synchronous && strcmp(synchronous, "NORMAL") == 0)
+        options.synchronous = OUTBOX_SYNC_NORMAL;
     w.ledger = open(argv[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (w.ledger < 0 || outbox_open(argv[1], &options, &w.ob) != OUTBOX_OK) {
         fprintf(stderr, "writer: %s\n", w.ledger < 0 ? argv[2] : outbox_errmsg(NULL));

@@ -1,0 +1,26 @@
+# power.sh — a disk whose power can be cut: an ext4 image, mounted through a loop device in a mount namespace of its own.
+# Sourced after common.sh.
+#
+# The cut is ext4's own shutdown, without flushing its journal: what no sync has asked for is gone. Who was writing is
+# stopped first, so that nothing happens between the cut and its end.
+# shellcheck shell=bash
+
+POWER=$TMP/power
+
+power_on() { mount -o loop "$TMP/disk.img" "$POWER"; }
+
+# Makes the disk and switches it on; false where that isn't allowed.
+power_install() {
+    [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null || return
+    mkdir "$POWER" && truncate -s 256M "$TMP/disk.img" && mkfs.ext4 -q "$TMP/disk.img" && power_on 2>/dev/null
+}
+
+# power_cut PID…: these are stopped, then gone, and the disk is back with what it had on stable storage.
+power_cut() {
+    kill -STOP "$@" 2>/dev/null
+    python3 -c 'import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))' "$POWER"
+    kill -9 "$@" 2>/dev/null
+    wait "$@" 2>/dev/null
+    await 10 umount "$POWER" && power_on
+}
