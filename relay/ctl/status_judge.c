@@ -69,6 +69,7 @@ static void judge_progress(const struct status *s, const struct consumer *c, str
         add(f, FINDING_WARNING,
             "%s has acknowledged seq %lld, but the database ends at %lld: an older copy of it was put in its place.",
             c->name, (long long)c->acked_seq, (long long)s->last_seq);
+        help(f, "outboxctl --db %s new-source --seq-after %lld", s->path, (long long)c->acked_seq);
     } else if (c->state) {
         add(f, FINDING_WARNING, "%s is %s and was last heard of %s ago; %lld %s owed to it.", c->name, c->state,
             age_of(s, c->updated_at_us).text, behind, events(behind));

@@ -53,12 +53,13 @@ static void a_query_reports_what_went_wrong(void **state)
 {
     struct fixture *f = *state;
     sqlite3 *db = outbox_db(f->ob);
+    const char *none = NULL;
     int64_t value = 7;
     assert_int_equal(query_int(db, &value, "SELECT nothing", ""), SQLITE_ERROR);
     assert_int_equal(query_run(db, &value, "INSERT INTO outbox_meta(name) VALUES (?1)", "t", "source"),
                      SQLITE_CONSTRAINT_PRIMARYKEY);
     assert_int_equal(value, 7);
-    assert_int_equal(query_int(db, &value, "SELECT ?1 WHERE ?2 IS NULL", "it", INT64_MIN, NULL), SQLITE_OK);
+    assert_int_equal(query_int(db, &value, "SELECT ?1 WHERE ?2 IS NULL", "it", INT64_MIN, none), SQLITE_OK);
     assert_true(value == INT64_MIN);
     assert_int_equal(query_int(db, &value, "SELECT 1 WHERE 0", ""), SQLITE_OK);
     assert_int_equal(value, 0);

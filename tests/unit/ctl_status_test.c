@@ -102,6 +102,15 @@ static void a_reader_of_files_is_no_consumer_of_the_database(void **state)
     assert_null(judged(s, "older copy"));
 }
 
+static void a_database_behind_its_consumer_is_helped_by_a_new_source(void **state)
+{
+    struct scene *s = *state;
+    s->consumers[1].acked_seq = 130;
+    const struct finding *f = judged(s, "older copy");
+    assert_non_null(f);
+    assert_string_equal(f->command, "outboxctl --db /srv/shop.db new-source --seq-after 130");
+}
+
 static void a_consumer_that_nobody_runs_is_named(void **state)
 {
     struct scene *s = *state;
@@ -208,6 +217,7 @@ int main(void)
         SCENE(all_is_well_without_a_warning),
         SCENE(no_consumer_is_a_warning_with_the_command_that_makes_one),
         SCENE(a_reader_of_files_is_no_consumer_of_the_database),
+        SCENE(a_database_behind_its_consumer_is_helped_by_a_new_source),
         SCENE(a_consumer_that_nobody_runs_is_named),
         SCENE(busy_is_not_stuck),
         SCENE(who_holds_most_is_named),
