@@ -101,7 +101,7 @@ static void a_header_that_would_break_the_request_is_a_dead_letter(void **state)
     (void)state;
     static const char *const notes[] = {"\"a\\r\\nX-Evil: 1\"", "\"a\\nX-Evil: 1\"",  "\"a\\rX-Evil: 1\"",
                                         "\"a\\u0000X-Evil\"",   "\"a\\u007fX-Evil\"", "\"a\\r\\n X-Evil: folded\""};
-    char note[] = "X-Note", *names[] = {note, NULL}, key[8];
+    char note[] = "X-Note", *names[] = {note, NULL}, key[16];
     enum { COUNT = sizeof notes / sizeof *notes };
     struct rig *rig = rig_new(NULL, NULL);
 
