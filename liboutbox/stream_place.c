@@ -170,7 +170,10 @@ static enum place_result find_anywhere(struct files *files, int64_t after, struc
         bool active = i == files->segments.count;
         if (!active && files->segments.items[i].last <= after)
             continue;
-        place->failed = active ? (struct segment){0} : files->segments.items[i];
+        if (active)
+            memset(&place->failed, 0, sizeof place->failed);
+        else
+            place->failed = files->segments.items[i];
         stream_file_close(file);
         if (!open_nth(files, i, file)) {
             if (errno != ENOENT)
