@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "settings_option.h"
+#include "settings_secret.h"
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
@@ -68,7 +69,7 @@ const struct option relay_options[] = {
 
     {"webhook", HOOKS, OPTION_IN_FILE | OPTION_MAKES_SINK, &type_url,
      .argument = "URL", .help = "POST each event there; file:PATH where the URL is a secret"},
-    {"webhook-secret-file", HOOKS, OPTION_IN_FILE, &type_secrets, .variable = "OUTBOX_WEBHOOK_SECRET",
+    {"webhook-secret-file", HOOKS, OPTION_IN_FILE, &type_secrets, .variable = SECRET_VARIABLE,
      .argument = "FILE", .help = "sign with these: one to three, one a line, the newest first"},
     {"webhook-header", HOOKS, OPTION_IN_FILE | OPTION_REPEATS, &type_headers,
      .argument = "LINE", .help = "'Name: value' for each request, or file:PATH of such lines; may be repeated"},

@@ -127,3 +127,16 @@ bool secrets_parse(const char *text, struct webhook_settings *w, char *why, size
         snprintf(why, why_size, "holds no secret; openssl rand -base64 32 makes one");
     return w->secret_count > 0;
 }
+
+void secrets_leave_environment(char **environment)
+{
+    const size_t length = sizeof SECRET_VARIABLE - 1;
+    char **kept = environment;
+    for (char **at = environment; *at; at++) {
+        if (!strncmp(*at, SECRET_VARIABLE, length) && (*at)[length] == '=')
+            explicit_bzero(*at + length, strlen(*at + length)); /* who reads /proc/PID/environ sees it, else */
+        else
+            *kept++ = *at;
+    }
+    *kept = NULL;
+}

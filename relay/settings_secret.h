@@ -17,4 +17,11 @@ bool secrets_parse(const char *text, struct webhook_settings *, char *why, size_
 void secrets_clear(struct webhook_settings *); /* wiped and freed */
 void secret_free(char *text);                  /* likewise; NULL is fine */
 
+/* The environment variable that secrets may come in. */
+#define SECRET_VARIABLE "OUTBOX_WEBHOOK_SECRET"
+
+/* In a child process, of which a command is to be made or not: takes that variable out of environment and wipes its value.
+ * Allocates nothing and takes no lock. */
+void secrets_leave_environment(char **environment);
+
 #endif

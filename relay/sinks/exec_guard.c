@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "settings_secret.h"
+
 /* No signal but SIGKILL reaches it: what is meant for the relay (a terminal's ^C, systemd's SIGTERM for all) is not for
  * it. */
 static _Noreturn void stand_guard(int fd, pid_t group)
@@ -22,6 +24,7 @@ static _Noreturn void stand_guard(int fd, pid_t group)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "outbox-guard");
+    secrets_leave_environment(environ);
     dup2(fd, STDIN_FILENO);
     close_range(STDIN_FILENO + 1, ~0U, 0);
     if (read(STDIN_FILENO, &byte, 1) == 0)

@@ -107,6 +107,27 @@ is "prev is the line before, as an earlier relay sent it" \
     "$(outbox-relay --db app.db --exec "sed -n '1s/,\"id.*//p' >first" --once --filter "seq % 5 = 0" 2>>relay.log; cat first)" \
     "{\"seq\":$(((all + 30) / 5 * 5)),\"prev\":$((all + 25))"
 
+# ---- Secrets ----------------------------------------------------------------------------------------------------------
+
+# What each process below the relay shows in /proc: the shell, its child, and the guard beside them.
+environments() {
+    local child grandchild
+    for child in $(pgrep -P "$relay"); do
+        cat "/proc/$child/environ"
+        for grandchild in $(pgrep -P "$child"); do cat "/proc/$grandchild/environ"; done
+    done | tr '\0' '\n'
+}
+has_children() { [ "$(pgrep -cP "$relay")" -ge 2 ] && [ -s ready ]; }
+
+export OUTBOX_WEBHOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+start_relay --exec 'echo >ready; sleep 1000 & wait' --consumer secrets
+unset OUTBOX_WEBHOOK_SECRET
+await 20 has_children
+is "the secrets in the environment are shown by no child" "$(environments | grep -c MfKQ9r8G)" 0
+ok "the rest of it is" test "$(environments | grep -c "^TMP=$TMP\$")" -ge 2
+kill -9 "$relay"
+wait "$relay" 2>/dev/null
+
 # ---- Commands that are wrong ------------------------------------------------------------------------------------------
 
 start_relay --exec "$TMP/nonesuch" --consumer wrong

@@ -468,6 +468,26 @@ static void it_inherits_no_descriptor_no_signal_and_no_group(void **state)
     rig_free(rig);
 }
 
+static void its_environment_is_the_relays_without_the_secrets(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("env >$D/env; cat >/dev/null", 1);
+
+    setenv("OUTBOX_WEBHOOK_SECRET", "canary", 1);
+    setenv("OUTBOX_WEBHOOK_SECRETS", "another", 1);
+    rig_start(rig);
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_string_equal(getenv("OUTBOX_WEBHOOK_SECRET"), "canary");
+    unsetenv("OUTBOX_WEBHOOK_SECRET");
+    unsetenv("OUTBOX_WEBHOOK_SECRETS");
+    const char *environment = rig_file(rig, "env");
+    assert_null(strstr(environment, "canary"));
+    assert_non_null(strstr(environment, "OUTBOX_WEBHOOK_SECRETS=another\n"));
+    assert_non_null(strstr(environment, rig->dir));
+    rig_free(rig);
+}
+
 static void an_event_that_cannot_be_encoded_goes_with_its_error(void **state)
 {
     (void)state;
@@ -512,6 +532,7 @@ int main(void)
         cmocka_unit_test(once_sends_everything_first),
         cmocka_unit_test(once_waits_as_long_as_acknowledgements_come),
         cmocka_unit_test(it_inherits_no_descriptor_no_signal_and_no_group),
+        cmocka_unit_test(its_environment_is_the_relays_without_the_secrets),
         cmocka_unit_test(an_event_that_cannot_be_encoded_goes_with_its_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
