@@ -153,6 +153,14 @@ static void stop_all(struct relay *r)
             pipeline_stop(s->pipeline);
 }
 
+static bool any_running(const struct relay *r)
+{
+    for (const struct slot *s = r->slots; s; s = s->next)
+        if (s->pipeline || (s->state == PIPELINE_RUNNING && !r->stopping))
+            return true;
+    return false;
+}
+
 static void join_ended(struct relay *r)
 {
     for (struct slot **at = &r->slots; *at;) {
@@ -160,23 +168,16 @@ static void join_ended(struct relay *r)
         if (s->pipeline && pipeline_state(s->pipeline) != PIPELINE_RUNNING) {
             s->state = pipeline_join(s->pipeline);
             s->pipeline = NULL;
-            /* One that can't go on in this process (stdout's reader is gone) ends the relay: restart, try again. */
-            if (s->state == PIPELINE_TEMPORARY && !r->generation->settings.once && !r->stopping)
-                stop_all(r);
+            /* One that can't go on in this process (stdout's reader is gone) is no reason for the others to end. */
+            if (s->state == PIPELINE_TEMPORARY && !r->generation->settings.once && !r->stopping && any_running(r))
+                log_write(LOG_LEVEL_WARN, s->settings->consumer,
+                          "the other sinks go on without it; to begin it again: restart, or SIGHUP");
         }
         if (s->leaving && !s->pipeline)
             slot_remove(r, at);
         else
             at = &s->next;
     }
-}
-
-static bool any_running(const struct relay *r)
-{
-    for (const struct slot *s = r->slots; s; s = s->next)
-        if (s->pipeline || (s->state == PIPELINE_RUNNING && !r->stopping))
-            return true;
-    return false;
 }
 
 static int exit_code(const struct relay *r)

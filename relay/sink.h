@@ -27,7 +27,8 @@ struct source_row {
 enum sink_result {
     SINK_OK,
     SINK_LATER, /* a temporary fault: the pipeline calls open() again at sink_ops.due(), reading from its answer; where
-                   due() is INT64_MAX there is no later in this process (stdout's reader is gone): the relay exits 111 */
+                   due() is INT64_MAX there is no later in this process (stdout's reader is gone): the pipeline ends, the
+                   others go on, and the relay exits 111 when they have ended too */
     SINK_BROKEN /* permanent: the pipeline stops; reason in sink_context.reason; the relay exits 100 */
 };
 

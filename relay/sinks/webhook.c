@@ -12,6 +12,7 @@
 
 #include "backoff.h"
 #include "clock.h"
+#include "database.h"
 #include "encode.h"
 #include "log.h"
 #include "timestamp.h"
@@ -22,6 +23,8 @@ enum { FRESH_MAX = 1000, FRESH_BATCHED_MAX = 10000, FRESH_BYTES_MAX = 16 << 20 }
 
 /* However long events back off, an endpoint that is down is asked at least this often. */
 static const int64_t PROBE_MAX_US = 60000000;
+
+static const struct trouble_pace pace = {1000 * 1000, 60 * 1000 * 1000};
 
 /* ---- Opening and closing --------------------------------------------------------------------------------------------- */
 
@@ -118,9 +121,21 @@ static bool restore(void *arg, const struct failed_change *row, int64_t failed_a
     return window_restore(s->window, row, now_us + delay_us, now_us - age_us);
 }
 
+/* The relay itself lacks something. Said once, and tried again: nothing of it is the endpoint's. */
+static enum sink_result trouble(struct sink *s, const char *words)
+{
+    snprintf(s->context->reason, SINK_REASON_SIZE, "%s", words);
+    if (!s->context->once) /* else the pipeline says it, and ends */
+        s->retry_at_us = trouble_report(&s->trouble, &pace, s->context->settings->consumer, words,
+                                        clock_monotonic_us());
+    return SINK_LATER;
+}
+
 /* Begins afresh from what the database has: at the start, and again after a fault or when an operator moved the cursor. */
 static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
 {
+    char words[SINK_REASON_SIZE];
+
     for (int i = 0; i < s->request_count; i++) {
         curl_multi_remove_handle(s->multi, s->requests[i].easy);
         s->idle[i] = &s->requests[i];
@@ -129,14 +144,18 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
     window_free(s->window);
     s->down_since_us = s->down_total_us = 0;
     s->gone = s->gone_told = s->finishing = false;
+    s->retry_at_us = 0;
     breaker_init(&s->breaker, s->settings->concurrency, at_most(s->settings->backoff_min_us, PROBE_MAX_US),
                  at_most(s->settings->backoff_max_us, PROBE_MAX_US));
     s->window = window_new(cursor->acked_seq, cursor->position, s->settings->skip_dead, free_envelope, s);
     int rc = s->window ? reread_failed(s->context, restore, s) : SQLITE_NOMEM;
+    snprintf(words, sizeof words, "reading failed_deliveries: %s", sqlite3_errstr(rc));
+    if (database_error_is_temporary(rc))
+        return trouble(s, words);
     if (rc == SQLITE_OK)
         return SINK_OK;
-    snprintf(s->context->reason, SINK_REASON_SIZE, "reading failed_deliveries: %s", sqlite3_errstr(rc));
-    return SINK_LATER;
+    snprintf(s->context->reason, SINK_REASON_SIZE, "%s", words);
+    return SINK_BROKEN;
 }
 
 /* ---- Taking events --------------------------------------------------------------------------------------------------- */
@@ -183,12 +202,13 @@ static enum sink_result webhook_put(struct sink *s, const struct source_row *row
     const char *key = ordered ? buffer_text(&s->key) : NULL;
     struct envelope *e = buffer_ok(&s->key) ? webhook_wrap(s, row) : NULL;
 
-    if (e && window_put(s->window, row->event.seq, key, e))
+    if (e && window_put(s->window, row->event.seq, key, e)) {
+        trouble_over(&s->trouble, s->context->settings->consumer, "the sink");
         return SINK_OK;
+    }
     if (e)
         free_envelope(s, e);
-    snprintf(s->context->reason, SINK_REASON_SIZE, "out of memory");
-    return SINK_LATER;
+    return trouble(s, "out of memory");
 }
 
 static void webhook_skip(struct sink *s, int64_t seq)
@@ -232,6 +252,8 @@ static int64_t webhook_due(const struct sink *s)
 {
     int64_t now_us = clock_monotonic_us(), held_us = breaker_due_us(&s->breaker, now_us);
 
+    if (s->retry_at_us)
+        return s->retry_at_us;
     if (s->gone)
         return INT64_MAX;
     if (held_us != INT64_MAX)

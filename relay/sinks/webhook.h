@@ -15,6 +15,7 @@
 #include "rate.h"
 #include "reread.h"
 #include "sink.h"
+#include "trouble.h"
 #include "window.h"
 
 struct sink {
@@ -33,6 +34,8 @@ struct sink {
     struct buffer key;
     struct breaker breaker;
     struct rate rate;
+    struct trouble trouble; /* of ours, not the endpoint's: memory, or the database */
+    int64_t retry_at_us;    /* after it: when to be opened again; 0: it is open */
     struct reread *reread;
     int64_t down_since_us, down_total_us; /* ages stand still while the endpoint is down */
 

@@ -78,6 +78,18 @@ exec 7<&- 8<&-
 is "a reader that goes away ends it with 111" "$(cat "$TMP/pipe.code")" 111
 like "saying so" "$(cat "$TMP/pipe.err")" "standard output"
 
+# Beside another sink it takes only itself away.
+printf 'db = "%s"\nsink shown { stdout = true }\nsink beside { null = true }\n' "$DB" >"$TMP/beside.conf"
+outbox-relay --config "$TMP/beside.conf" 2>"$TMP/beside.err" > >(head -n 1 >/dev/null) &
+pid=$!
+for _ in 1 2 3; do emit 2000; done
+ok "beside others it is said to be gone" await 10 grep -q 'shown: the other sinks go on without it' "$TMP/beside.err"
+emit 1
+ok "and they go on" await 10 all_acked "$(sql 'SELECT max(seq) FROM change_log')" beside
+kill -TERM "$pid"
+ends "$pid"
+is "until the end, which is 111 then" "$code" 111
+
 # One line is half written into a full pipe: the first signal waits for the rest of it, the second does not.
 exec 7<>"$TMP/pipe"
 outbox-relay --db "$DB" --stdout --consumer stuck --from 1 >"$TMP/pipe" 2>"$TMP/stuck.err" &

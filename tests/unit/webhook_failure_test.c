@@ -380,6 +380,50 @@ static void once_delivers_what_was_put_before_it_ends(void **state)
     rig_free(rig);
 }
 
+/* ---- Our own trouble --------------------------------------------------------------------------------------------------- */
+
+static int interrupt(void *arg)
+{
+    (void)arg;
+    return 1;
+}
+
+static void a_database_that_cannot_be_read_now_is_tried_again_later(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    rig_emit(rig, "a", "{}");
+    rig_start(rig);
+    sqlite3_progress_handler(rig->db, 1, interrupt, NULL);
+    int64_t before_us = clock_monotonic_us();
+    assert_int_equal(sink_webhook.open(rig->sink, &rig->cursor), SINK_LATER);
+    assert_non_null(strstr(rig->reason, "failed_deliveries: interrupted"));
+    int64_t first_us = sink_webhook.due(rig->sink) - before_us;
+    assert_in_range(first_us, 500000, 10000000);
+    assert_int_equal(sink_webhook.open(rig->sink, &rig->cursor), SINK_LATER);
+    assert_in_range(sink_webhook.due(rig->sink) - before_us, first_us + 500000, 20000000);
+
+    sqlite3_progress_handler(rig->db, 0, NULL, NULL);
+    assert_int_equal(sink_webhook.open(rig->sink, &rig->cursor), SINK_OK);
+    rig_deliver(rig);
+    assert_int_equal(rig_times(rig, 1), 1);
+    rig_free(rig);
+}
+
+static void a_database_that_will_never_be_readable_stops_it(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+
+    rig_start(rig);
+    rig_sql(rig, "DROP TABLE failed_deliveries");
+    assert_int_equal(sink_webhook.open(rig->sink, &rig->cursor), SINK_BROKEN);
+    assert_non_null(strstr(rig->reason, "failed_deliveries"));
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +439,8 @@ int main(void)
         cmocka_unit_test(a_kill_forgets_neither_attempts_nor_order),
         cmocka_unit_test(a_kill_repeats_only_what_was_in_flight),
         cmocka_unit_test(finishing_waits_for_what_is_in_flight_and_begins_nothing),
+        cmocka_unit_test(a_database_that_cannot_be_read_now_is_tried_again_later),
+        cmocka_unit_test(a_database_that_will_never_be_readable_stops_it),
         cmocka_unit_test(once_delivers_what_was_put_before_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
