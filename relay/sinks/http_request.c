@@ -59,7 +59,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     return 0; /* ends the transfer; the connection is closed, not drained */
 }
 
-/* Keeps Retry-After of the final answer: each status line, an interim one too, begins anew. */
+/* Keeps Retry-After of the final answer: each status line, an interim one too, begins anew. The empty line that ends an
+ * answer's headers makes it one: a receiver that dies within them has promised nothing, and curl takes it for done. */
 static size_t take_header(char *data, size_t size, size_t count, void *arg)
 {
     static const char name[] = "retry-after:";
@@ -69,8 +70,12 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
     r->header_bytes += length;
     if (r->header_bytes > HTTP_HEADERS_MAX) /* curl keeps them all, and before 8.3 without a limit */
         return 0;
-    if (length >= 5 && strncmp(data, "HTTP/", 5) == 0)
+    if (length >= 5 && strncmp(data, "HTTP/", 5) == 0) {
         r->retry_after[0] = 0;
+        r->headers_whole = false;
+    } else if (length > 0 && (data[0] == '\r' || data[0] == '\n')) {
+        r->headers_whole = true; /* trailers may follow, and change nothing */
+    }
     if (length > skip && length - skip < sizeof r->retry_after && strncasecmp(data, name, skip) == 0) {
         memcpy(r->retry_after, data + skip, length - skip);
         r->retry_after[length - skip] = 0;
@@ -84,6 +89,10 @@ void http_request_answer(struct http_request *r, CURLcode result, struct http_an
     long status = 0;
 
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (result == CURLE_OK && !r->headers_whole) {
+        result = CURLE_GOT_NOTHING;
+        snprintf(r->transport, sizeof r->transport, "the connection was closed within the answer's headers");
+    }
     bool refused = r->refused[0] && (result == CURLE_COULDNT_CONNECT || result == CURLE_ABORTED_BY_CALLBACK);
     *answer = (struct http_answer){
         .result = result == CURLE_WRITE_ERROR && r->answer_cut ? CURLE_OK : result,
@@ -230,7 +239,7 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
     link_headers(r, lines, count);
 
     r->answer_bytes = r->header_bytes = 0;
-    r->answer_cut = false;
+    r->answer_cut = r->headers_whole = false;
     r->retry_after[0] = r->transport[0] = r->refused[0] = 0;
     return curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->nodes) == CURLE_OK &&
            curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, m->body) == CURLE_OK &&

@@ -53,6 +53,7 @@ struct http_request {
 
     size_t answer_bytes, header_bytes;
     bool answer_cut;      /* we stopped reading: its status stands */
+    bool headers_whole;   /* the empty line at the end of its headers has come */
     char retry_after[64]; /* the header's value; "": none */
     char transport[CURL_ERROR_SIZE];
     char refused[160]; /* why we did not want to connect; "": we did */

@@ -31,6 +31,7 @@ enum server_way {
     ANSWER_HUGE,    /* 200 and 100 MB */
     ANSWER_HEADERS, /* headers without end */
     ANSWER_CUT,     /* 200, and less body than promised */
+    ANSWER_HALF,    /* 200, and half of its headers */
     ANSWER_GARBAGE  /* not HTTP */
 };
 
@@ -253,6 +254,7 @@ static inline bool server_answer(struct server *s, int socket, int index, const 
         server_flood(s, socket, "HTTP/1.1 200 OK\r\n", text, 104857600);
         break;
     case ANSWER_CUT: server_flood(s, socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "short", 5); break;
+    case ANSWER_HALF: server_send(socket, "HTTP/1.1 200 OK\r\nX-Half: 1\r\nContent-Le", 38); break;
     case ANSWER_GARBAGE: server_flood(s, socket, "\x01\x02", "what is this\n", 100); break;
     }
     server_done(s, index, 0);

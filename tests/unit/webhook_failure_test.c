@@ -143,8 +143,8 @@ static void a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody(void **
         int times;
     } cases[] = {{"closes without an answer", ANSWER_CLOSE, 2}, {"never answers", ANSWER_HANG, 2},
                  {"answers byte by byte", ANSWER_TRICKLE, 2},   {"sends headers without end", ANSWER_HEADERS, 2},
-                 {"cuts its answer short", ANSWER_CUT, 2},      {"sends what isn't HTTP", ANSWER_GARBAGE, 2},
-                 {"sends 100 MB after its 200", ANSWER_HUGE, 1}};
+                 {"cuts its answer short", ANSWER_CUT, 2},      {"cuts its headers short", ANSWER_HALF, 2},
+                 {"sends what isn't HTTP", ANSWER_GARBAGE, 2},  {"sends 100 MB after its 200", ANSWER_HUGE, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum server_way way = cases[i].way;
