@@ -12,14 +12,15 @@
 #include "timestamp.h"
 #include "transaction.h"
 
-static const char sql_find[] = "SELECT reads FROM main.consumer_offsets WHERE consumer = ?1";
+static const char sql_find[] = "SELECT reads, kind FROM main.consumer_offsets WHERE consumer = ?1";
 
 static const char sql_register[] =
-    "INSERT INTO main.consumer_offsets(consumer, reads, acked_seq, lease_token, updated_at)"
-    " VALUES (?1, ?2, nullif(?3, -1), 0, ?4)";
+    "INSERT INTO main.consumer_offsets(consumer, reads, acked_seq, lease_token, updated_at, kind)"
+    " VALUES (?1, ?2, nullif(?3, -1), 0, ?4, 'reader')";
 
 static const char sql_claim[] =
-    "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3"
+    "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3,"
+    " kind = 'reader'"
     " WHERE consumer = ?1 RETURNING lease_token, coalesce(acked_seq, -1), position";
 
 static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WHERE consumer = ?1";
@@ -35,9 +36,8 @@ static const char sql_move[] =
     " updated_at = ?4 WHERE consumer = ?1 AND lease_token = ?2";
 
 /* How many columns it has (0: there is no such table), and whether they are ours. */
-static const char sql_table[] =
-    "SELECT count(*), group_concat(name) ="
-    " 'consumer,reads,acked_seq,position,lease_owner,lease_token,updated_at,state' FROM pragma_table_info('consumer_offsets', 'main')";
+static const char sql_table[] = "SELECT count(*), group_concat(name) ="
+                                " '" CONSUMER_OFFSETS_COLUMNS "' FROM pragma_table_info('consumer_offsets', 'main')";
 
 bool consumer_name_is_good(const char *name)
 {
@@ -68,8 +68,11 @@ static int prepare(outbox *ob, const char *sql, const char *name, sqlite3_stmt *
 
 /* ---- Taking it ---- */
 
-static int check_reads(outbox *ob, const char *name, const char *stored, const char *reads)
+static int check_reads(outbox *ob, const char *name, const char *stored, const char *kind, const char *reads)
 {
+    if (kind && strcmp(kind, "reader") != 0)
+        return fail(ob, OUTBOX_INVALID, "consumer %s is an outbox-relay's, of kind %s; give this reader another name",
+                    name, kind);
     if (stored && !reads)
         return fail(ob, OUTBOX_INVALID, "consumer %s follows the file %s; give this reader another name", name, stored);
     if (!stored && reads)
@@ -89,7 +92,8 @@ static int find(outbox *ob, const char *name, const char *reads, bool *exists)
         int rc = sqlite3_step(st);
         *exists = rc == SQLITE_ROW;
         if (rc == SQLITE_ROW)
-            code = check_reads(ob, name, (const char *)sqlite3_column_text(st, 0), reads);
+            code = check_reads(ob, name, (const char *)sqlite3_column_text(st, 0),
+                               (const char *)sqlite3_column_text(st, 1), reads);
         else if (rc != SQLITE_DONE)
             code = fail_sqlite(ob, rc, "consumer_offsets");
     }

@@ -19,7 +19,7 @@ static const char sql_foreign[] =
     "                                 'outbox_events', 'outbox_audit')"
     "   AND NOT (s.name = 'consumer_offsets' COLLATE NOCASE" /* a reader of files may have created ours already */
     "            AND (SELECT group_concat(name) FROM pragma_table_info('consumer_offsets', 'main'))"
-    "                = 'consumer,reads,acked_seq,position,lease_owner,lease_token,updated_at,state')"
+    "                = '" CONSUMER_OFFSETS_COLUMNS "')"
     " ORDER BY s.name LIMIT 1";
 
 static int sqlite_failed(sqlite3 *db, int rc, char *message, size_t message_size)

@@ -29,6 +29,9 @@ int schema_check(sqlite3 *db, struct schema_info *info, char *message, size_t me
 /* Whether outbox_meta is there. OUTBOX_OK, or the code of an SQLite error. */
 int schema_present(sqlite3 *db, bool *present);
 
+/* By these a consumer_offsets is known to be ours. */
+#define CONSUMER_OFFSETS_COLUMNS "consumer,reads,acked_seq,position,lease_owner,lease_token,updated_at,state,kind"
+
 /* The CREATE TABLE of consumer_offsets as the first migration has it, to be freed with sqlite3_free; NULL: out of
  * memory. A reader of files keeps its cursor in it, in a database that may have nothing else of ours. */
 char *schema_consumer_offsets_sql(void);

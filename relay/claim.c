@@ -8,16 +8,16 @@
 #include "database.h"
 #include "timestamp.h"
 
-static const char sql_find[] = "SELECT acked_seq, position, reads FROM main.consumer_offsets WHERE consumer = ?1";
+static const char sql_find[] = "SELECT acked_seq, position, reads, kind FROM main.consumer_offsets WHERE consumer = ?1";
 
 static const char sql_take_over[] =
     "UPDATE main.consumer_offsets"
-    "   SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3"
+    "   SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3, kind = ?5"
     " WHERE consumer = ?1 RETURNING lease_token";
 
 static const char sql_register[] =
-    "INSERT INTO main.consumer_offsets(consumer, acked_seq, lease_token, lease_owner, updated_at)"
-    " VALUES (?1, ?4, 1, ?2, ?3) RETURNING lease_token";
+    "INSERT INTO main.consumer_offsets(consumer, acked_seq, lease_token, lease_owner, updated_at, kind)"
+    " VALUES (?1, ?4, 1, ?2, ?3, ?5) RETURNING lease_token";
 
 static const char sql_oldest_owed[] = "SELECT min(seq) FROM main.outbox";
 
@@ -103,15 +103,9 @@ enum claim_result claim_begin(sqlite3 *db, const struct sink_settings *settings,
     return CLAIM_BROKEN; /* unreachable: every enumerator returns above */
 }
 
-static void bind_claim(sqlite3_stmt *st, const char *consumer, const char *owner)
-{
-    sqlite3_bind_text(st, 1, consumer, -1, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 3, timestamp_now_us());
-}
-
-/* Runs sql_take_over or sql_register (which alone has ?4). */
-static int write_claim(sqlite3 *db, const char *sql, const char *consumer, int64_t acked_seq, int64_t *lease_token)
+/* Runs sql_take_over or sql_register, which alone uses acked_seq. */
+static int write_claim(sqlite3 *db, const char *sql, const struct sink_settings *settings, int64_t acked_seq,
+                       int64_t *lease_token)
 {
     char owner[128], host[64] = "localhost";
     gethostname(host, sizeof host - 1);
@@ -119,9 +113,11 @@ static int write_claim(sqlite3 *db, const char *sql, const char *consumer, int64
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
     if (rc == SQLITE_OK) {
-        bind_claim(st, consumer, owner);
-        if (sqlite3_bind_parameter_count(st) > 3)
-            sqlite3_bind_int64(st, 4, acked_seq);
+        sqlite3_bind_text(st, 1, settings->consumer, -1, SQLITE_STATIC);
+        sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(st, 3, timestamp_now_us());
+        sqlite3_bind_int64(st, 4, acked_seq);
+        sqlite3_bind_text(st, 5, sink_kind_name(settings->kind), -1, SQLITE_STATIC);
         rc = sqlite3_step(st);
     }
     if (rc == SQLITE_ROW) {
@@ -143,7 +139,7 @@ static enum claim_result register_new(sqlite3 *db, const struct sink_settings *s
     if (settings->start == START_SEQ)
         rc = query(db, sql_owe_again, after + 1, &out->waiting_count, NULL);
     if (rc == SQLITE_DONE)
-        rc = write_claim(db, sql_register, settings->consumer, after, &out->lease_token);
+        rc = write_claim(db, sql_register, settings, after, &out->lease_token);
     if (rc == SQLITE_OK)
         rc = query(db, sql_count_after, after, &out->waiting_count, NULL);
     if (rc != SQLITE_ROW)
@@ -153,21 +149,44 @@ static enum claim_result register_new(sqlite3 *db, const struct sink_settings *s
     return CLAIM_OK;
 }
 
+/* Whether what works for it is what always has: nobody else can make anything of its position, and of what stepped aside. */
+static bool is_ours(const struct sink_settings *settings, const char *reads, const char *kind, char *reason,
+                    size_t reason_size)
+{
+    const char *ours = sink_kind_name(settings->kind);
+    if (reads) {
+        snprintf(reason, reason_size, "a consumer of this name follows the file %s; choose another with --consumer",
+                 reads);
+        return false;
+    }
+    if (!kind || !strcmp(kind, ours))
+        return true;
+    if (!strcmp(kind, "reader"))
+        snprintf(reason, reason_size,
+                 "a consumer of this name is a program's own reader; choose another with --consumer");
+    else
+        snprintf(
+            reason, reason_size,
+            "a consumer of this name is of kind %s, and this is of kind %s; choose another with --consumer, or, where "
+            "the %s is given up: outboxctl consumers remove %s",
+            kind, ours, kind, settings->consumer);
+    return false;
+}
+
 /* The row that is there: *found, and its cursor. */
-static enum claim_result find(sqlite3 *db, const char *consumer, bool *found, struct cursor *cursor, char *reason,
-                              size_t reason_size)
+static enum claim_result find(sqlite3 *db, const struct sink_settings *settings, bool *found, struct cursor *cursor,
+                              char *reason, size_t reason_size)
 {
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(db, sql_find, -1, &st, NULL);
     if (rc == SQLITE_OK) {
-        sqlite3_bind_text(st, 1, consumer, -1, SQLITE_STATIC);
+        sqlite3_bind_text(st, 1, settings->consumer, -1, SQLITE_STATIC);
         rc = sqlite3_step(st);
     }
     enum claim_result result = CLAIM_OK;
     *found = rc == SQLITE_ROW;
-    if (rc == SQLITE_ROW && sqlite3_column_type(st, 2) != SQLITE_NULL) {
-        snprintf(reason, reason_size, "a consumer of this name follows the file %s; choose another with --consumer",
-                 (const char *)sqlite3_column_text(st, 2));
+    if (rc == SQLITE_ROW && !is_ours(settings, (const char *)sqlite3_column_text(st, 2),
+                                     (const char *)sqlite3_column_text(st, 3), reason, reason_size)) {
         result = CLAIM_BROKEN;
     } else if (rc == SQLITE_ROW) {
         const char *position = (const char *)sqlite3_column_text(st, 1);
@@ -187,11 +206,11 @@ enum claim_result claim_take(sqlite3 *db, const struct sink_settings *settings, 
 {
     struct claim claim = {0};
     bool found = false;
-    enum claim_result result = find(db, settings->consumer, &found, &claim.cursor, reason, reason_size);
+    enum claim_result result = find(db, settings, &found, &claim.cursor, reason, reason_size);
     if (result == CLAIM_OK && !found) {
         result = register_new(db, settings, &claim, reason, reason_size);
     } else if (result == CLAIM_OK) {
-        int rc = write_claim(db, sql_take_over, settings->consumer, 0, &claim.lease_token);
+        int rc = write_claim(db, sql_take_over, settings, 0, &claim.lease_token);
         if (rc != SQLITE_OK)
             result = failed(db, rc, reason, reason_size);
     }

@@ -1,4 +1,5 @@
-/* claim.h — where a consumer stands when a pipeline takes it: registered where it is new, its lease token raised.
+/* claim.h — where a consumer stands when a pipeline takes it: registered where it is new, its lease token raised,
+ * refused where another kind of sink, or a program's own reader, works for it.
  *
  * Runs inside the ledger's write transaction. A token, once raised, makes every write of an earlier holder miss its row.
  */

@@ -101,6 +101,9 @@ enum settings_result settings_load(struct relay_settings *, int argc, char **arg
 
 void settings_free(struct relay_settings *);
 
+/* "webhook", …: the word for a kind of sink in settings, messages and consumer_offsets. */
+const char *sink_kind_name(enum sink_kind);
+
 /* --check-config: what was understood, on standard output; no secret, URLs as scheme and host. */
 void settings_print(const struct relay_settings *);
 

@@ -152,6 +152,14 @@ enum sink_kind option_sink_kind(const struct option *o)
     return SINK_NULL;
 }
 
+const char *sink_kind_name(enum sink_kind kind)
+{
+    for (size_t i = 0; i < relay_option_count; i++)
+        if (relay_options[i].traits & OPTION_MAKES_SINK && option_sink_kind(&relay_options[i]) == kind)
+            return relay_options[i].flag;
+    return "null"; /* unreachable: each kind has its option */
+}
+
 bool option_fits(const struct option *o, enum sink_kind kind)
 {
     return o->group == GROUP_SINK || (o->group > GROUP_SINK && option_sink_kind(o) == kind);

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS consumer_offsets(
     lease_owner TEXT,
     lease_token INTEGER,
     updated_at  INTEGER,
-    state       TEXT       -- NULL, paused or disabled
+    state       TEXT,      -- NULL, paused or disabled
+    kind        TEXT       -- who works for it: jsonl, webhook, exec, stdout, null, or reader (NULL: nobody yet)
 ) STRICT;
 
 -- Deliveries that stepped aside: retry, waiting (behind the head of its ordering key) or dead.

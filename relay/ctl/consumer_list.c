@@ -24,7 +24,8 @@ static const char sql_consumers[] =
     "       count(*) FILTER (WHERE f.state = 'waiting'),"
     "       count(*) FILTER (WHERE f.state = 'dead'),"
     "       min(f.failed_at) FILTER (WHERE f.state IN ('retry', 'waiting')),"
-    "       min(f.failed_at) FILTER (WHERE f.state = 'dead')"
+    "       min(f.failed_at) FILTER (WHERE f.state = 'dead'),"
+    "       c.kind"
     "  FROM main.consumer_offsets AS c LEFT JOIN main.failed_deliveries AS f ON f.consumer = c.consumer"
     " GROUP BY c.consumer ORDER BY c.consumer";
 
@@ -71,7 +72,8 @@ static bool add(struct consumer_list *list, sqlite3_stmt *st, const char *db_pat
                            .waiting = sqlite3_column_int64(st, 8),
                            .dead = sqlite3_column_int64(st, 9),
                            .failing_since_us = sqlite3_column_int64(st, 10),
-                           .dead_since_us = sqlite3_column_int64(st, 11)};
+                           .dead_since_us = sqlite3_column_int64(st, 11),
+                           .kind = column_copy(st, 12)};
     if (!c->name)
         return false;
     look_at_lock(c, db_path);
@@ -96,6 +98,7 @@ void consumer_list_free(struct consumer_list *list)
         free(list->items[i].name);
         free(list->items[i].reads);
         free(list->items[i].state);
+        free(list->items[i].kind);
     }
     free(list->items);
     *list = (struct consumer_list){0};
@@ -103,9 +106,9 @@ void consumer_list_free(struct consumer_list *list)
 
 bool consumer_list_render(const struct consumer_list *list, int64_t now_us, struct buffer *out, bool colour)
 {
-    static const struct text_column columns[] = {{"CONSUMER", false}, {"ACKED", true},  {"BEHIND", true},
-                                                 {"OLDEST", true},    {"RETRY", true},  {"WAITING", true},
-                                                 {"DEAD", true},      {"STATE", false}, {"HELD BY", false}};
+    static const struct text_column columns[] = {
+        {"CONSUMER", false}, {"KIND", false},   {"ACKED", true}, {"BEHIND", true}, {"OLDEST", true},
+        {"RETRY", true},     {"WAITING", true}, {"DEAD", true},  {"STATE", false}, {"HELD BY", false}};
     struct text_table table;
     struct buffer age = {0};
     table_init(&table, columns, sizeof columns / sizeof *columns);
@@ -115,6 +118,7 @@ bool consumer_list_render(const struct consumer_list *list, int64_t now_us, stru
         if (c->oldest_us)
             text_append_duration(&age, now_us - c->oldest_us);
         table_text(&table, c->name);
+        table_text(&table, c->kind);
         table_int(&table, c->acked_seq);
         if (c->reads)
             table_text(&table, NULL);
@@ -137,6 +141,7 @@ void consumer_append_json(const struct consumer *c, struct buffer *out)
 {
     field_open(out, '{');
     field_text(out, "consumer", c->name);
+    field_text(out, "kind", c->kind);
     field_text(out, "reads", c->reads);
     field_int(out, "acked_seq", c->acked_seq);
     if (!c->reads)

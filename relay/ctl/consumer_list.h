@@ -15,6 +15,7 @@
 struct consumer {
     char *name;
     char *reads; /* the JSONL file it follows; NULL: the database */
+    char *kind;  /* jsonl, webhook, …, reader; NULL: nobody has worked for it yet */
     char *state; /* paused, disabled; NULL: active */
     int64_t acked_seq;
     int64_t behind;               /* events in outbox after acked_seq; 0 for one that reads files */

@@ -200,7 +200,9 @@ static int step(sqlite3 *db, void *arg, struct report *report)
     switch (t.kind) {
     case TARGET_JSONL_WRITER: code = target_refuse_writer(&t, "go on elsewhere"); break;
     case TARGET_FILE_READER: code = seek_files(db, s, &t, report); break;
+    case TARGET_WEBHOOK:
     case TARGET_SINK:
+    case TARGET_NOBODYS:
     case TARGET_READER: code = seek_database(db, s, &t, report); break;
     }
     target_free(&t);

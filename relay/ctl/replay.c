@@ -34,8 +34,15 @@ struct replay {
 static int refuse(const struct target *t)
 {
     switch (t->kind) {
-    case TARGET_SINK: return EXIT_DONE;
+    case TARGET_WEBHOOK: return EXIT_DONE;
     case TARGET_JSONL_WRITER: return target_refuse_writer(t, "write an event again");
+    case TARGET_SINK:
+        ctl_say("%s is of kind %s, which takes events by its cursor alone: outboxctl consumers seek %s SEQ", t->name,
+                t->sink, t->name);
+        return EXIT_PERMANENT;
+    case TARGET_NOBODYS:
+        ctl_say("no relay has worked for %s yet: there is nothing to be sent again", t->name);
+        return EXIT_PERMANENT;
     case TARGET_READER:
     case TARGET_FILE_READER: break;
     }

@@ -74,6 +74,9 @@ static void judge_progress(const struct status *s, const struct consumer *c, str
         add(f, FINDING_WARNING, "%s is %s and was last heard of %s ago; %lld %s owed to it.", c->name, c->state,
             age_of(s, c->updated_at_us).text, behind, events(behind));
         help(f, "outboxctl --db %s consumers resume %s", s->path, c->name);
+    } else if (behind && !c->held && c->kind && !strcmp(c->kind, "reader")) {
+        add(f, FINDING_WARNING, "%s: %lld %s owed, the oldest for %s, and nobody holds it: its program is not running.",
+            c->name, behind, events(behind), age_of(s, c->oldest_us).text);
     } else if (behind && !c->held) {
         add(f, FINDING_WARNING, "%s: %lld %s owed, the oldest for %s, and nobody holds it: no relay is running for it.",
             c->name, behind, events(behind), age_of(s, c->oldest_us).text);

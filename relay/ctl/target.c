@@ -5,10 +5,9 @@
 
 #include "ctl.h"
 #include "query.h"
-#include "sinks/jsonl_recover.h"
 #include "target.h"
 
-static const char sql_find[] = "SELECT reads, state, acked_seq, position, lease_owner"
+static const char sql_find[] = "SELECT reads, state, acked_seq, kind"
                                "  FROM main.consumer_offsets WHERE consumer = ?1";
 
 static const char sql_names[] = "SELECT group_concat(consumer, ', ')"
@@ -17,16 +16,17 @@ static const char sql_names[] = "SELECT group_concat(consumer, ', ')"
 static const char sql_wake[] =
     "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1 WHERE consumer = ?1";
 
-static const char reader_owner[] = "reader pid ";
-
-static enum target_kind kind_of(const char *reads, const char *position, const char *owner)
+static enum target_kind kind_of(const char *reads, const char *kind)
 {
-    struct jsonl_position noted;
     if (reads)
         return TARGET_FILE_READER;
-    if (jsonl_position_parse(position, &noted))
+    if (!kind)
+        return TARGET_NOBODYS;
+    if (!strcmp(kind, "jsonl"))
         return TARGET_JSONL_WRITER;
-    return owner && !strncmp(owner, reader_owner, strlen(reader_owner)) ? TARGET_READER : TARGET_SINK;
+    if (!strcmp(kind, "reader"))
+        return TARGET_READER;
+    return !strcmp(kind, "webhook") ? TARGET_WEBHOOK : TARGET_SINK;
 }
 
 static int say_unknown(sqlite3 *db, const char *name)
@@ -53,7 +53,9 @@ static bool fill(struct target *t, const char *name, sqlite3_stmt *st)
 {
     const char *reads = (const char *)sqlite3_column_text(st, 0), *state = (const char *)sqlite3_column_text(st, 1);
     snprintf(t->name, sizeof t->name, "%s", name);
-    t->kind = kind_of(reads, (const char *)sqlite3_column_text(st, 3), (const char *)sqlite3_column_text(st, 4));
+    const char *kind = (const char *)sqlite3_column_text(st, 3);
+    t->kind = kind_of(reads, kind);
+    snprintf(t->sink, sizeof t->sink, "%s", kind ? kind : "");
     t->unbegun = reads && sqlite3_column_type(st, 2) == SQLITE_NULL;
     t->acked_seq = sqlite3_column_int64(st, 2);
     return copy(&t->reads, reads) && copy(&t->state, state);

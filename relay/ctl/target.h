@@ -1,7 +1,7 @@
 /* target.h — the consumer that a command is about, and what may be done to it.
  *
- * What works for a consumer is told by what it has left in its row: a stream's writer its note in position
- * (jsonl_recover.h), a program's own reader its name in lease_owner (liboutbox/consumer.c), a reader of files the path.
+ * What works for a consumer is in its row's kind and reads, since whoever registered it: a relay (claim.c) or a program's
+ * own reader (liboutbox/consumer.c).
  */
 #ifndef OUTBOXCTL_TARGET_H
 #define OUTBOXCTL_TARGET_H
@@ -12,17 +12,20 @@
 #include <sqlite3.h>
 
 enum target_kind {
-    TARGET_SINK,         /* of a relay: a webhook, a command, standard output; or nobody has worked for it yet */
+    TARGET_WEBHOOK,      /* takes single events again, by way of failed_deliveries */
+    TARGET_SINK,         /* of a relay: a command, standard output; by its cursor alone */
     TARGET_JSONL_WRITER, /* its file is the witness of how far it is */
     TARGET_READER,       /* an outbox_reader in a program, of the database */
-    TARGET_FILE_READER   /* an outbox_reader of a stream's files */
+    TARGET_FILE_READER,  /* an outbox_reader of a stream's files */
+    TARGET_NOBODYS       /* nobody has worked for it yet: a row made by hand */
 };
 
 struct target {
     char name[65];
     enum target_kind kind;
-    char *reads; /* the stream, absolute; NULL: the database */
-    char *state; /* paused, disabled; NULL: active */
+    char sink[16]; /* the kind as its row has it */
+    char *reads;   /* the stream, absolute; NULL: the database */
+    char *state;   /* paused, disabled; NULL: active */
     int64_t acked_seq;
     bool unbegun; /* acked_seq is NULL: it reads a stream that had no line yet */
 };

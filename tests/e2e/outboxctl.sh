@@ -195,12 +195,12 @@ run consumers
 ok "no consumer yet" all exits 0 and silent out and one_line
 run status
 ok "status warns that nothing is reclaimed" all exits 0 and grep -q "No consumer is registered" out
-sql "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token, updated_at) VALUES ('webhook', 2000, 1, 1), ('jsonl', 2009, 1, 1);
+sql "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token, updated_at, kind) VALUES ('webhook', 2000, 1, 1, 'webhook'), ('jsonl', 2009, 1, 1, NULL);
      INSERT INTO failed_deliveries(consumer, seq, key, state, attempts, last_status, last_error, failed_at)
      VALUES ('webhook', 3, 'orders/o-2', 'dead', 5, 410, 'gone' || char(10) || char(27) || '[2J', 1)"
 run consumers list
 ok "consumers shows how far each is" \
-    all exits 0 and grep -Eq '^jsonl +2009 +0 ' out and grep -Eq '^webhook +2000 +9 .* 1  active' out
+    all exits 0 and grep -Eq '^jsonl +- +2009 +0 ' out and grep -Eq '^webhook +webhook +2000 +9 .* 1  active' out
 exec 8>shop.db.webhook.lock
 flock -x 8
 run --json consumers

@@ -144,6 +144,13 @@ relay --jsonl "$TMP/events.jsonl" --once
 ctl consumers seek jsonl 20 --yes
 is "a stream's writer is not moved" "$code $(acked jsonl)" "100 22"
 like "its file is the witness" "$(cat "$TMP/said")" "its file says how far it is"
+sql "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token, kind) VALUES ('newborn', 22, 1, 'jsonl')"
+ctl consumers seek newborn 20 --yes
+is "nor one that has written nothing yet" "$code $(acked newborn)" "100 22"
+sql "DELETE FROM consumer_offsets WHERE consumer = 'newborn'"
+ctl consumers list --json
+is "the list says who is of which kind" "$(jq -r '.consumer + " " + .kind' "$TMP/printed")" "jsonl jsonl
+webhook webhook"
 ctl consumers pause jsonl
 emit 1
 relay --jsonl "$TMP/events.jsonl" --once

@@ -62,6 +62,7 @@ ctl replay --consumer webhook --from 2 --to 4 --yes
 is "if there is one" "$code" 100
 
 sql "INSERT INTO consumer_offsets(consumer, acked_seq, lease_owner, lease_token) VALUES ('program', 9, 'reader pid 7', 1)"
+sql "UPDATE consumer_offsets SET kind = 'reader' WHERE consumer = 'program'"
 ctl replay --consumer program --from 6 --yes
 is "a program's own reader takes none" "$code $(aside)" "100 0"
 relay --jsonl "$TMP/events.jsonl" --once
@@ -69,6 +70,13 @@ emit 1
 relay --jsonl "$TMP/events.jsonl" --once
 ctl replay --consumer jsonl --from 12 --yes
 is "and a stream's writer writes nothing twice" "$code $(aside)" "100 0"
+relay --exec 'cat >/dev/null' --once
+ctl replay --consumer exec --from 12 --yes
+is "nor does what has only a cursor" "$code $(aside)" "100 0"
+like "which is said with the way" "$(cat "$TMP/said")" "of kind exec, which takes events by its cursor alone: outboxctl consumers seek exec"
+sql "INSERT INTO consumer_offsets(consumer, acked_seq) VALUES ('nobodys', 12)"
+ctl replay --consumer nobodys --from 12 --yes
+is "nor a consumer for whom nobody has worked" "$code $(aside)" "100 0"
 
 receiver_ends
 done_testing

@@ -60,6 +60,12 @@ refused "a directory that isn't there" 100 "none" -- --log-level error --jsonl n
 touch file
 refused "a directory that is a file" 100 "file" -- --log-level error --jsonl file/events.jsonl --once
 
+# A consumer is what it was at first.
+outbox-relay --db "$DB" --stdout --consumer kind --once >/dev/null 2>&1
+refused "a consumer of another kind" 100 "kind: a consumer of this name is of kind stdout, and this is of kind null" \
+    -- --log-level error --null --consumer kind --once
+sql "DELETE FROM consumer_offsets WHERE consumer = 'kind'"
+
 # Root may write everywhere, so the directory is tried as somebody else.
 if [ "$(id -u)" -eq 0 ]; then
     cp "$BUILD/outbox-relay" . && mkdir closed db && chmod 755 . && chmod 555 closed

@@ -149,6 +149,32 @@ static void a_reader_of_a_file_is_nobodys_sink(void **state)
     assert_non_null(strstr(b->reason, "/x.jsonl"));
 }
 
+static void a_consumer_of_another_kind_is_refused(void **state)
+{
+    static const struct {
+        const char *kind, *words;
+    } cases[] = {{"'jsonl'", "is of kind jsonl, and this is of kind null"},
+                 {"'webhook'", "outboxctl consumers remove c"},
+                 {"'reader'", "a program's own reader; choose another with --consumer"},
+                 {"NULL", NULL},
+                 {"'null'", NULL}};
+    struct bench *b = *state;
+    struct cursor cursor;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[160];
+        snprintf(sql, sizeof sql,
+                 "REPLACE INTO consumer_offsets(consumer, acked_seq, lease_token, kind) VALUES('c', 7, 41, %s)",
+                 cases[i].kind);
+        fixture_sql(b->f, sql);
+        assert_int_equal(claim(b, &cursor), cases[i].words ? LEDGER_BROKEN : LEDGER_OK);
+        if (cases[i].words && !strstr(b->reason, cases[i].words))
+            fail_msg("%s: %s", cases[i].kind, b->reason);
+        assert_string_equal(row(b), cases[i].words ? "7 - 41" : "7 - 42");
+        if (!cases[i].words)
+            assert_string_equal(fixture_text(b->f, "SELECT kind FROM consumer_offsets"), "null");
+    }
+}
+
 static void the_newest_cursor_wins_and_changes_keep_their_order(void **state)
 {
     struct bench *b = *state;
@@ -275,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_seq_that_is_gone_or_not_there_yet_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_consumer_that_exists_goes_on_under_a_new_token, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_of_a_file_is_nobodys_sink, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_consumer_of_another_kind_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_cursor_wins_and_changes_keep_their_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_never_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stale_token_changes_nothing, setup, teardown),

@@ -387,6 +387,21 @@ static void bad_arguments_are_refused(void **state)
     assert_null(r);
 }
 
+static void a_relays_consumer_is_no_readers(void **state)
+{
+    struct fixture *f = *state;
+    outbox_reader *r = NULL;
+    fixture_sql(f, "INSERT INTO consumer_offsets(consumer, acked_seq, kind) VALUES ('c', 0, 'webhook'), ('old', 0, NULL)");
+    assert_code(f, OUTBOX_INVALID, outbox_reader_open(f->ob, "c", NULL, &r));
+    assert_non_null(strstr(outbox_errmsg(f->ob), "outbox-relay's, of kind webhook"));
+    assert_ok(f, outbox_reader_open(f->ob, "old", NULL, &r));
+    outbox_reader_close(r);
+    assert_ok(f, outbox_reader_open(f->ob, "new", NULL, &r));
+    outbox_reader_close(r);
+    assert_string_equal(fixture_text(f, "SELECT group_concat(consumer || ' ' || kind) FROM consumer_offsets"),
+                        "c webhook,old reader,new reader");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -406,6 +421,7 @@ int main(void)
         TEST(fd_becomes_readable_for_an_event),
         TEST(interrupt_ends_a_wait),
         TEST(no_read_transaction_is_held_between_calls),
+        TEST(a_relays_consumer_is_no_readers),
         TEST(bad_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
