@@ -31,10 +31,13 @@ static const char *const statement_sql[ST_COUNT] = {
                        " ORDER BY seq DESC LIMIT 1",
 };
 
-/* Words for a failure that left no handle: outbox_errmsg(NULL). */
-static _Thread_local char open_message[MESSAGE_SIZE];
-
 enum { BUSY_TIMEOUT_MS = 5000, JOURNAL_RETRY_MS = 5 };
+
+char *thread_message(void)
+{
+    static _Thread_local char message[MESSAGE_SIZE];
+    return message;
+}
 
 int options_check(const void *options, size_t known_size)
 {
@@ -156,7 +159,7 @@ int write_options_read(outbox *ob, const outbox_write_options *options, outbox_w
 
 static int no_handle(outbox *ob, int code)
 {
-    sqlite3_snprintf(sizeof open_message, open_message, "%s", ob ? ob->message : outbox_strerror(code));
+    sqlite3_snprintf(MESSAGE_SIZE, thread_message(), "%s", ob ? ob->message : outbox_strerror(code));
     outbox_close(ob);
     return code;
 }
@@ -324,7 +327,7 @@ sqlite3 *outbox_db(outbox *ob)
 
 const char *outbox_errmsg(const outbox *ob)
 {
-    return ob ? ob->message : open_message;
+    return ob ? ob->message : thread_message();
 }
 
 int64_t outbox_found_revision(const outbox *ob)

@@ -40,6 +40,7 @@ struct outbox {
     pid_t pid;     /* of the process that opened it */
     bool began;    /* outbox_begin() opened a transaction that neither commit nor rollback has ended */
     bool aborted;  /* SQLite ended a transaction that a write had joined */
+    int cause;     /* why: the code that the write would have had */
 
     bool keeps_wal; /* the WAL is ours to checkpoint */
     struct wal_keeper keeper;
@@ -65,6 +66,9 @@ struct outbox {
 
 /* Every public function begins here: MISUSE for NULL and for a handle carried over fork(), and the message cleared. */
 int handle_enter(outbox *);
+
+/* Words for a failure that left no handle, MESSAGE_SIZE bytes of this thread's: outbox_errmsg(NULL). */
+char *thread_message(void);
 
 /* Writes the message and returns code. */
 int fail(outbox *, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -5,7 +5,7 @@
  *
  * One handle per connection, never used by two threads at once. Every function returns one of the codes below unless
  * it says otherwise; on failure out-parameters are left alone and outbox_errmsg() says in words what happened. The
- * library prints nothing, never exits and starts no threads. A NULL where an object or a name is needed is
+ * library prints nothing, never exits and starts no thread but a pool's one. A NULL where an object or a name is needed is
  * OUTBOX_MISUSE. Strings are UTF-8 and NUL-terminated unless a size goes with them; sizes are bytes, times are
  * microseconds since 1970-01-01 UTC. A handle carried over fork() answers OUTBOX_MISUSE in the child.
  */
@@ -61,6 +61,7 @@ enum {
 
 typedef struct outbox outbox;               /* a handle: one connection */
 typedef struct outbox_reader outbox_reader; /* a durable consumer */
+typedef struct outbox_pool outbox_pool;     /* group commit for the threads of one process */
 
 /* ---- Open and close ---------------------------------------------------------------------------------------------- */
 
@@ -107,8 +108,8 @@ OUTBOX_API const char *outbox_schema_sql(void);
 
 OUTBOX_API sqlite3 *outbox_db(outbox *); /* the connection, for the application's own statements */
 
-/* The last failure in words, valid until the next call on the handle. NULL: the words of this thread's last outbox_open or
- * outbox_attach that failed. */
+/* The last failure in words, valid until the next call on the handle. NULL: the words of this thread's last outbox_open,
+ * outbox_attach, outbox_pool_open or outbox_pool_run that failed. */
 OUTBOX_API const char *outbox_errmsg(const outbox *);
 OUTBOX_API const char *outbox_strerror(int code); /* a code in words, static */
 
@@ -359,6 +360,41 @@ OUTBOX_API int outbox_reader_fd(const outbox_reader *);
 OUTBOX_API void outbox_reader_interrupt(outbox_reader *);
 
 OUTBOX_API void outbox_reader_close(outbox_reader *); /* NULL is fine; the cursor stays */
+
+/* ---- Group commit ------------------------------------------------------------------------------------------------
+ * Many threads that each commit alone wait for each other's syncs. A pool's one writer thread gathers what they hand
+ * over into one transaction: one sync for all of them, and each returns when its own write is durable.
+ *
+ * It pays from two writing threads on, at synchronous FULL most. A thread that finds nobody writing writes at once, so
+ * that a lone one pays a lock and no change of threads.
+ */
+
+/* Opens the database as outbox_open does, and starts the writer thread (all signals blocked in it). Errors: those of
+ * outbox_open; NOMEM where no thread can be started. */
+OUTBOX_API int outbox_pool_open(const char *path, const outbox_open_options *options, outbox_pool **out);
+
+/* Runs work(handle, arg), on the writer thread or on this one, inside a transaction that others may share, and returns
+ * when that is committed, or undone. From any number of threads; served in the order of arrival. What the caller waits with is its
+ * own: no queue grows beyond one entry a calling thread.
+ *
+ * work writes through the handle, or through outbox_db(handle), and returns OUTBOX_OK to keep what it wrote or any other
+ * number to undo it: its own savepoint is rolled back, nobody else notices, and outbox_pool_run returns that number
+ * (above 1,000 none is the library's). What it learns (revisions, seqs) it leaves in arg. It sees what others of its
+ * group wrote before it. It must not begin, commit or roll back, block, keep the handle or wait for this pool; a COMMIT
+ * or ROLLBACK of its own undoes it, and is MISUSE where it returns OK all the same.
+ *
+ * work runs again where its group came to nothing: SQLite rolled the transaction back (ON CONFLICT ROLLBACK, a full
+ * disk), or COMMIT failed (a deferred foreign key). All members then run once more, each in a transaction of its own, and
+ * each gets its own answer. So it sets what it leaves in arg, rather than adding to it.
+ *
+ * Errors, nothing of work is in the database then: what work returned; BUSY (another process wrote for longer than the
+ * busy timeout; work did not run), CONSTRAINT, FULL, IO, READONLY, CORRUPT, NOMEM, MISUSE (called by work itself, by a
+ * forked child, or on a pool being closed). outbox_errmsg(NULL) has the words, on the calling thread. */
+OUTBOX_API int outbox_pool_run(outbox_pool *, int (*work)(outbox *, void *), void *arg);
+
+/* Serves what was handed over before, ends the thread and closes the database. No outbox_pool_run may begin once this
+ * has been called. NULL is fine. In a forked child it frees memory only. */
+OUTBOX_API void outbox_pool_close(outbox_pool *);
 
 #ifdef __cplusplus
 }

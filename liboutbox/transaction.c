@@ -142,11 +142,12 @@ static int leave_own(outbox *ob, int code)
 }
 
 /* SQLite has ended the application's transaction under us: all of it is gone, not only our part. */
-static int leave_aborted(outbox *ob)
+static int leave_aborted(outbox *ob, int cause_code)
 {
     char cause[MESSAGE_SIZE / 2];
     sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
     ob->aborted = true;
+    ob->cause = cause_code;
     return fail(ob, OUTBOX_ABORTED, "SQLite has rolled the whole transaction back: %s", cause);
 }
 
@@ -155,7 +156,7 @@ int scope_leave(outbox *ob, struct scope *scope, int code)
     if (scope->own)
         return leave_own(ob, code);
     if (sqlite3_get_autocommit(ob->db))
-        return leave_aborted(ob);
+        return leave_aborted(ob, code);
     if (!scope->protected)
         return code;
     scope->protected = false;
@@ -168,7 +169,7 @@ int scope_leave(outbox *ob, struct scope *scope, int code)
     if (undone == OUTBOX_OK)
         undone = run(ob, ST_RELEASE, "release savepoint");
     if (sqlite3_get_autocommit(ob->db))
-        return leave_aborted(ob);
+        return leave_aborted(ob, code);
     if (undone != OUTBOX_OK)
         return undone;
     return fail(ob, code, "%s", cause);

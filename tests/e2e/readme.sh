@@ -37,6 +37,11 @@ ok "the C example compiles without a warning against what was installed" \
 is "and does what it says" "$(LD_LIBRARY_PATH="$TMP/root/usr/lib" ./ship 2>&1)" \
     "table orders, key o-7: expected revision 4, found 1
 o-7 is at revision 2, event 2"
+block c 'outbox_pool_run' >pool.c
+# shellcheck disable=SC2046 # words
+ok "so does the pool's" cc -Wall -Wextra -Werror ${SANITIZE:+-fsanitize=$SANITIZE} -o pool pool.c $(pkg-config --cflags --libs outbox)
+ok "which writes an order" env LD_LIBRARY_PATH="$TMP/root/usr/lib" ./pool
+is "once: it exists then" "$(LD_LIBRARY_PATH="$TMP/root/usr/lib" ./pool 2>&1)" "table orders, key o-8: expected no row, found revision 1"
 for page in outbox-relay outboxctl; do
     ok "$page has its man page" test -s "$TMP/root/usr/share/man/man1/$page.1"
 done
