@@ -32,6 +32,9 @@ enum server_way {
     ANSWER_HEADERS, /* headers without end */
     ANSWER_CUT,     /* 200, and less body than promised */
     ANSWER_HALF,    /* 200, and half of its headers */
+    ANSWER_STALL,   /* 200, whole headers, then nothing, until the sender gives up */
+    ANSWER_CHUNKS,  /* 200, and chunks without end */
+    ANSWER_RESET,   /* the connection, by a reset */
     ANSWER_GARBAGE  /* not HTTP */
 };
 
@@ -235,6 +238,16 @@ static inline bool server_answer(struct server *s, int socket, int index, const 
         return server_send(socket, text, (size_t)size);
     }
     case ANSWER_CLOSE: break;
+    case ANSWER_STALL:
+        server_send(socket, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 38);
+        server_wait_closed(socket, 60000);
+        break;
+    case ANSWER_CHUNKS:
+        server_done(s, index, 200);
+        snprintf(text, sizeof text, "100\r\n%0256d\r\n", 0);
+        server_flood(s, socket, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", text, 104857600);
+        return false;
+    case ANSWER_RESET: setsockopt(socket, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)); break;
     case ANSWER_HANG: server_wait_closed(socket, 60000); break;
     case ANSWER_TRICKLE:
         for (size_t i = 0; server_send(socket, i < sizeof trickle - 1 ? &trickle[i] : "x", 1); i++) {
