@@ -24,8 +24,8 @@ static const char sql_triggers[] =
     "SELECT 1 FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE"
     " UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
 
-static const char *const own_tables[] = {"change_log",        "outbox",      "consumer_offsets",
-                                         "failed_deliveries", "outbox_meta", "outbox_audit"};
+static const char *const own_tables[] = {"change_log",  "outbox",       "consumer_offsets", "failed_deliveries",
+                                         "outbox_meta", "outbox_audit", "failed_attempts"};
 
 static void table_free(struct table *t, bool finalize)
 {

@@ -293,8 +293,10 @@ enum sink_result pipeline_finish(struct pipeline *p)
     enum sink_result result;
     while ((result = ops->finish(p->sink)) == SINK_LATER) {
         enum stage next = push(p);
-        if (next != STAGE_DELIVER)
+        if (next != STAGE_DELIVER) {
+            pipeline_flush(p); /* what it reached before that is settled, an attempt that failed too */
             return next == STAGE_BROKEN ? SINK_BROKEN : SINK_LATER;
+        }
         wait_until(p, ops->due(p->sink));
         wake_drain(p->wake);
     }

@@ -52,6 +52,7 @@ struct webhook_settings {
     int max_attempts;                       /* --max-attempts */
     int64_t max_age_us;                     /* --max-age; 0: no limit */
     int64_t backoff_min_us, backoff_max_us; /* --backoff MIN,MAX */
+    int64_t keep_answer_bytes;              /* --keep-answer; 0: nothing of it */
     bool skip_dead;                         /* --on-dead skip; default park */
     bool allow_http;                        /* --allow-http: plain http to public addresses too */
     bool public_only;                       /* --public-only: connect to public addresses and those allowed */

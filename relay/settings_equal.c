@@ -50,7 +50,7 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
            a->timeout_us == b->timeout_us && a->connect_timeout_us == b->connect_timeout_us &&
            a->max_attempts == b->max_attempts && a->max_age_us == b->max_age_us &&
            a->backoff_min_us == b->backoff_min_us && a->backoff_max_us == b->backoff_max_us &&
-           a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
+           a->keep_answer_bytes == b->keep_answer_bytes && a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
            same_allowed(a, b) && same_text(a->ca_file, b->ca_file) && same_text(a->client_cert, b->client_cert) &&
            same_text(a->client_key, b->client_key);
 }

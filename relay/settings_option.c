@@ -9,6 +9,7 @@
 
 #include "settings_option.h"
 #include "settings_secret.h"
+#include "sinks/kept_answer.h"
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
@@ -95,6 +96,8 @@ const struct option relay_options[] = {
      .argument = "MIN,MAX", .help = "bounds of the pause between two attempts"},
     {"on-dead", HOOK(skip_dead), OPTION_IN_FILE, &type_either, .fallback = "park", .words = dead_ways,
      .argument = "park|skip", .help = "whether a dead event holds up the later ones of its ordering key"},
+    {"keep-answer", HOOK(keep_answer_bytes), OPTION_IN_FILE, &type_size, .fallback = "0", .most = KEPT_ANSWER_MAX,
+     .argument = "BYTES", .help = "how much of an answer that is no delivery is kept, for outboxctl failed show"},
     {"allow-http", HOOK(allow_http), OPTION_IN_FILE | OPTION_SWITCH, &type_switch,
      .help = "plain http to public addresses too"},
     {"public-only", HOOK(public_only), OPTION_IN_FILE | OPTION_SWITCH, &type_switch,

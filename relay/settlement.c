@@ -20,14 +20,22 @@ static const char sql_put[] =
     "        next_attempt_at = excluded.next_attempt_at, last_status = excluded.last_status,"
     "        last_error = excluded.last_error"; /* failed_at stays: when it first did */
 
+static const char sql_attempt[] =
+    "INSERT OR REPLACE INTO main.failed_attempts(consumer, seq, at, attempt, status, error, request, answer)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+static const char sql_trim[] = "DELETE FROM main.failed_attempts"
+                               " WHERE consumer = ?1 AND seq = ?2"
+                               "   AND at <= (SELECT at FROM main.failed_attempts WHERE consumer = ?1 AND seq = ?2"
+                               "               ORDER BY at DESC LIMIT 1 OFFSET ?3)";
+
+/* failed_attempts of it go too: schema/001 has a trigger for that. */
 static const char sql_drop[] = "DELETE FROM main.failed_deliveries WHERE consumer = ?1 AND seq = ?2";
 
 void settlement_free_changes(struct failed_change *changes, int count)
 {
-    for (int i = 0; i < count; i++) {
-        free(changes[i].key);
-        free(changes[i].last_error);
-    }
+    for (int i = 0; i < count; i++)
+        failed_change_fini(&changes[i]);
     free(changes);
 }
 
@@ -107,6 +115,10 @@ int settlement_writer_open(struct settlement_writer *w, sqlite3 *db)
         rc = sqlite3_prepare_v2(db, sql_put, -1, &w->put, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db, sql_drop, -1, &w->drop, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, sql_attempt, -1, &w->attempt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, sql_trim, -1, &w->trim, NULL);
     return rc;
 }
 
@@ -115,6 +127,8 @@ void settlement_writer_fini(struct settlement_writer *w)
     sqlite3_finalize(w->settle);
     sqlite3_finalize(w->put);
     sqlite3_finalize(w->drop);
+    sqlite3_finalize(w->attempt);
+    sqlite3_finalize(w->trim);
     *w = (struct settlement_writer){0};
 }
 
@@ -137,6 +151,27 @@ static const char *state_name(enum failed_state state)
     return NULL;
 }
 
+static int write_attempt(struct settlement_writer *w, const char *consumer, const struct failed_change *c)
+{
+    const struct failed_attempt *a = &c->attempt;
+    sqlite3_bind_text(w->attempt, 1, consumer, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(w->attempt, 2, c->seq);
+    sqlite3_bind_int64(w->attempt, 3, a->at_us);
+    sqlite3_bind_int(w->attempt, 4, c->attempts);
+    if (c->last_status)
+        sqlite3_bind_int(w->attempt, 5, c->last_status);
+    sqlite3_bind_text(w->attempt, 6, c->last_error, -1, SQLITE_STATIC);
+    sqlite3_bind_text(w->attempt, 7, a->request, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(w->attempt, 8, a->answer, (int)a->answer_size, SQLITE_STATIC); /* NULL where it is */
+    int rc = run(w->attempt);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_bind_text(w->trim, 1, consumer, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(w->trim, 2, c->seq);
+    sqlite3_bind_int(w->trim, 3, SETTLEMENT_ATTEMPTS_KEPT);
+    return run(w->trim);
+}
+
 static int write_change(struct settlement_writer *w, const char *consumer, const struct failed_change *c, int64_t now)
 {
     sqlite3_stmt *st = c->state == FAILED_GONE ? w->drop : w->put;
@@ -153,7 +188,8 @@ static int write_change(struct settlement_writer *w, const char *consumer, const
         sqlite3_bind_int(st, 7, c->last_status);
     sqlite3_bind_text(st, 8, c->last_error, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 9, now);
-    return run(st);
+    int rc = run(st);
+    return rc == SQLITE_OK && c->attempt.at_us ? write_attempt(w, consumer, c) : rc;
 }
 
 int settlement_write(struct settlement_writer *w, const char *consumer, int64_t lease_token,

@@ -13,6 +13,8 @@
 
 #include "sink.h"
 
+enum { SETTLEMENT_ATTEMPTS_KEPT = 30 }; /* of one delivery, the newest: schema/001 says so too */
+
 /* What is to be written for one consumer. Zero is empty. */
 struct settlement_batch {
     bool any;
@@ -36,7 +38,7 @@ void settlement_free_changes(struct failed_change *changes, int count);
 /* The statements, prepared once per connection. */
 struct settlement_writer {
     sqlite3 *db;
-    sqlite3_stmt *settle, *put, *drop;
+    sqlite3_stmt *settle, *put, *drop, *attempt, *trim;
 };
 
 int settlement_writer_open(struct settlement_writer *, sqlite3 *db); /* SQLite code; fini after a failure too */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "outbox.h"
 #include "settings.h"
@@ -45,7 +46,15 @@ enum failed_state {
     FAILED_GONE /* delivered after all: the row is deleted */
 };
 
-/* One row of failed_deliveries to be written or deleted. */
+/* What one attempt came to, for failed_attempts. */
+struct failed_attempt {
+    int64_t at_us; /* wall clock, when its outcome was known; 0: nothing was attempted */
+    char *request; /* the id that the request carried; NULL: the event's own */
+    char *answer;  /* how the answer's body began; NULL: not kept */
+    size_t answer_size;
+};
+
+/* One row of failed_deliveries to be written or deleted. Its strings are its own. */
 struct failed_change {
     int64_t seq;
     char *key;
@@ -54,7 +63,16 @@ struct failed_change {
     int64_t next_attempt_at_us; /* wall clock, as stored */
     int last_status;            /* 0: no answer */
     char *last_error;
+    struct failed_attempt attempt;
 };
+
+static inline void failed_change_fini(struct failed_change *change)
+{
+    free(change->key);
+    free(change->last_error);
+    free(change->attempt.request);
+    free(change->attempt.answer);
+}
 
 /* What the ledger makes durable in one transaction. Everything up to acked_seq is at the destination, filtered out, or
  * stepped aside in changes of this or an earlier settlement. */

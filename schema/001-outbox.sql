@@ -56,6 +56,24 @@ CREATE TABLE failed_deliveries(
     PRIMARY KEY (consumer, seq)
 ) STRICT;
 
+-- What became of each attempt at a failed delivery, the newest 30 of them. They go with their delivery, whoever deletes it.
+CREATE TABLE failed_attempts(
+    consumer TEXT,
+    seq      INTEGER,
+    at       INTEGER,  -- when its outcome was known
+    attempt  INTEGER,  -- its number, from 1; again from 1 after an operator's retry
+    status   INTEGER,  -- NULL: no answer
+    error    TEXT,
+    request  TEXT,     -- the id that it carried; NULL: the event's own
+    answer   BLOB,     -- how the answer's body began, where --keep-answer asked for it
+    PRIMARY KEY (consumer, seq, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER failed_deliveries_gone AFTER DELETE ON failed_deliveries
+BEGIN
+    DELETE FROM failed_attempts WHERE consumer = OLD.consumer AND seq = OLD.seq;
+END;
+
 -- What an operator did by hand with outboxctl: one row per command, for discarded deliveries one each. Nothing reads
 -- them but people, and nothing deletes them.
 CREATE TABLE outbox_audit(

@@ -1,9 +1,10 @@
-/* failed_show.c — `failed show`: one delivery after the other, with its event. */
+/* failed_show.c — `failed show`: one delivery after the other, with its attempts and its event. */
 #include <stdio.h>
 
 #include "encode.h"
 #include "event_batch.h"
 #include "failed.h"
+#include "failed_attempts.h"
 #include "fields.h"
 #include "query.h"
 #include "text.h"
@@ -55,7 +56,7 @@ static int read_event(sqlite3 *db, struct delivery *d)
     return rc;
 }
 
-static void append_json(struct buffer *out, const struct delivery *d)
+static int append_json(sqlite3 *db, struct buffer *out, const struct delivery *d)
 {
     field_open(out, '{');
     field_text(out, "consumer", d->consumer);
@@ -71,18 +72,20 @@ static void append_json(struct buffer *out, const struct delivery *d)
     field_text(out, "last_error", d->last_error);
     if (d->head)
         field_int(out, "waits_for", d->head);
+    int rc = failed_attempts_append(db, d->consumer, d->seq, true, out);
     if (d->event.size) {
         field_name(out, "event");
         buffer_append(out, d->event.data, d->event.size);
     }
     field_close(out, '}');
     buffer_append_byte(out, '\n');
+    return rc;
 }
 
 static void append_line(struct buffer *out, const char *name, const char *text, size_t size)
 {
     char title[24];
-    snprintf(title, sizeof title, "  %-13s", name);
+    snprintf(title, sizeof title, "  %-14s", name);
     buffer_append_text(out, title);
     text_escape(out, text, size);
     buffer_append_byte(out, '\n');
@@ -110,7 +113,7 @@ static void append_time(struct buffer *out, const char *name, int64_t us)
     append_text(out, name, text);
 }
 
-static void append_words(struct buffer *out, const struct delivery *d)
+static int append_words(sqlite3 *db, struct buffer *out, const struct delivery *d)
 {
     text_escape(out, d->consumer ? d->consumer : "", d->consumer ? strlen(d->consumer) : 0);
     buffer_append_byte(out, ' ');
@@ -127,10 +130,12 @@ static void append_words(struct buffer *out, const struct delivery *d)
     if (d->last_status)
         append_int(out, "last status", d->last_status);
     append_text(out, "last error", d->last_error);
+    int rc = failed_attempts_append(db, d->consumer, d->seq, false, out);
     if (d->event.size)
         append_line(out, "event", d->event.data, d->event.size);
     else
         append_text(out, "event", "no longer in change_log");
+    return rc;
 }
 
 static int show_row(const struct ctl *ctl, sqlite3 *db, sqlite3_stmt *st, struct delivery *d, struct buffer *out)
@@ -150,11 +155,8 @@ static int show_row(const struct ctl *ctl, sqlite3 *db, sqlite3_stmt *st, struct
     if (read_event(db, d) != SQLITE_DONE)
         return ctl_fail_sqlite(db, "change_log");
     buffer_clear(out);
-    if (ctl->json)
-        append_json(out, d);
-    else
-        append_words(out, d);
-    return ctl_print(out);
+    int rc = (ctl->json ? append_json : append_words)(db, out, d);
+    return rc == SQLITE_OK ? ctl_print(out) : ctl_fail_sqlite(db, "failed_attempts");
 }
 
 int failed_show(struct ctl *ctl, const struct selection *chosen)

@@ -9,11 +9,8 @@
 
 void change_list_cut(struct change_list *list, size_t count)
 {
-    while (list->count > count) {
-        struct failed_change *change = &list->changes[--list->count];
-        free(change->key);
-        free(change->last_error);
-    }
+    while (list->count > count)
+        failed_change_fini(&list->changes[--list->count]);
 }
 
 void change_list_free(struct change_list *list)
@@ -36,19 +33,35 @@ static bool reserve_one(struct change_list *list)
     return true;
 }
 
-bool change_list_add(struct change_list *list, const struct failed_change *change, const char *key, const char *error)
+/* False: out of memory. NULL is copied as such. */
+static bool copy(char **to, const char *from, size_t size)
 {
-    char *own_key = key ? strdup(key) : NULL, *own_error = error ? strdup(error) : NULL;
+    *to = from ? malloc(size + 1) : NULL;
+    if (*to) {
+        memcpy(*to, from, size);
+        (*to)[size] = '\0';
+    }
+    return *to || !from;
+}
 
-    if ((key && !own_key) || (error && !own_error) || !reserve_one(list)) {
-        free(own_key);
-        free(own_error);
+static bool copy_text(char **to, const char *from)
+{
+    return copy(to, from, from ? strlen(from) : 0);
+}
+
+bool change_list_add(struct change_list *list, const struct failed_change *change, const struct change_texts *texts)
+{
+    struct failed_change own = *change;
+
+    own.key = own.last_error = own.attempt.request = own.attempt.answer = NULL;
+    own.attempt.answer_size = texts->answer_size;
+    if (!copy_text(&own.key, texts->key) || !copy_text(&own.last_error, texts->error) ||
+        !copy_text(&own.attempt.request, texts->request) ||
+        !copy(&own.attempt.answer, texts->answer, texts->answer_size) || !reserve_one(list)) {
+        failed_change_fini(&own);
         return false;
     }
-    struct failed_change *copy = &list->changes[list->count++];
-    *copy = *change;
-    copy->key = own_key;
-    copy->last_error = own_error;
+    list->changes[list->count++] = own;
     return true;
 }
 

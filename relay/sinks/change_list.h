@@ -14,9 +14,14 @@ struct change_list { /* zero-initialised is empty and valid */
 
 void change_list_free(struct change_list *);
 
-/* Appends change with copies of key and error (each may be NULL) as its strings. False: out of memory, and the list is
- * as it was. */
-bool change_list_add(struct change_list *, const struct failed_change *change, const char *key, const char *error);
+/* The strings of a change; each may be NULL. */
+struct change_texts {
+    const char *key, *error, *request, *answer;
+    size_t answer_size;
+};
+
+/* Appends change with copies of texts as its strings. False: out of memory, and the list is as it was. */
+bool change_list_add(struct change_list *, const struct failed_change *change, const struct change_texts *texts);
 
 void change_list_cut(struct change_list *, size_t count); /* back to its first count changes */
 

@@ -46,12 +46,16 @@ void http_endpoint_fini(struct http_endpoint *endpoint)
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------------ */
 
-/* Counts the body and forgets it. */
+/* Counts the body and forgets it, but for the beginning that is to be kept. */
 static size_t take_body(char *data, size_t size, size_t count, void *arg)
 {
     struct http_request *r = arg;
 
-    (void)data;
+    size_t keep = (size_t)r->endpoint->settings->keep_answer_bytes;
+    if (r->answer_bytes < keep) {
+        size_t room = keep - r->answer_bytes;
+        memcpy(r->answer_start + r->answer_bytes, data, size * count < room ? size * count : room);
+    }
     r->answer_bytes += size * count;
     if (r->answer_bytes <= HTTP_ANSWER_MAX)
         return size * count;
@@ -93,12 +97,15 @@ void http_request_answer(struct http_request *r, CURLcode result, struct http_an
         result = CURLE_GOT_NOTHING;
         snprintf(r->transport, sizeof r->transport, "the connection was closed within the answer's headers");
     }
+    size_t keep = (size_t)r->endpoint->settings->keep_answer_bytes;
     bool refused = r->refused[0] && (result == CURLE_COULDNT_CONNECT || result == CURLE_ABORTED_BY_CALLBACK);
     *answer = (struct http_answer){
         .result = result == CURLE_WRITE_ERROR && r->answer_cut ? CURLE_OK : result,
         .status = status,
         .retry_after = r->retry_after[0] ? r->retry_after : NULL,
         .transport = refused ? r->refused : r->transport,
+        .start = r->answer_start,
+        .start_size = r->answer_bytes < keep ? r->answer_bytes : keep,
     };
 }
 

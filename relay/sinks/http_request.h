@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 
 #include "envelope.h"
+#include "kept_answer.h"
 #include "settings.h"
 #include "signer.h"
 
@@ -52,9 +53,10 @@ struct http_request {
     char signature_line[32 + SIGNER_SIZE];
 
     size_t answer_bytes, header_bytes;
-    bool answer_cut;      /* we stopped reading: its status stands */
-    bool headers_whole;   /* the empty line at the end of its headers has come */
-    char retry_after[64]; /* the header's value; "": none */
+    char answer_start[KEPT_ANSWER_MAX]; /* settings->keep_answer_bytes of it, as far as it came */
+    bool answer_cut;                    /* we stopped reading: its status stands */
+    bool headers_whole;                 /* the empty line at the end of its headers has come */
+    char retry_after[64];               /* the header's value; "": none */
     char transport[CURL_ERROR_SIZE];
     char refused[160]; /* why we did not want to connect; "": we did */
 };
@@ -73,6 +75,8 @@ struct http_answer {
     long status;             /* 0: none */
     const char *retry_after; /* NULL: none */
     const char *transport;   /* curl's words, may be "" */
+    const char *start;       /* how the body began, as it came; not NUL-terminated */
+    size_t start_size;
 };
 
 void http_request_answer(struct http_request *, CURLcode result, struct http_answer *);

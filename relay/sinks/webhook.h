@@ -68,11 +68,9 @@ void webhook_return_all(struct sink *s, const struct batch *b);
 /* webhook_answer.c: gives every request that has ended back to the window, with its outcome. */
 void webhook_take_answers(struct sink *s);
 
-/* Gives an event back that was not sent, or not answered: as dead, or to be tried again after delay_us. attempts is
- * how many have counted so far. */
-void webhook_settle_dead(struct sink *s, struct window_event *e, int attempts, long status, const char *words);
-void webhook_settle_retry(struct sink *s, struct window_event *e, int attempts, int64_t delay_us, long status,
-                          const char *words);
+/* Gives an event back that was not sent: as dead, or to be tried again after delay_us. No attempt is counted. */
+void webhook_settle_dead(struct sink *s, struct window_event *e, const char *words);
+void webhook_settle_retry(struct sink *s, struct window_event *e, int64_t delay_us, const char *words);
 void webhook_settle_delivered(struct sink *s, struct window_event *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include "webhook.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "backoff.h"
@@ -44,27 +45,28 @@ void webhook_settle_delivered(struct sink *s, struct window_event *e)
     or_return(s, e, window_delivered(s->window, e));
 }
 
-void webhook_settle_dead(struct sink *s, struct window_event *e, int attempts, long status, const char *words)
+static void record_dead(struct sink *s, struct window_event *e, const struct window_failure *how)
 {
-    struct window_failure how = {.attempts = attempts, .status = (int)status, .error = words};
-
-    log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, attempts, "dead", "%s", words);
-    or_return(s, e, window_dead(s->window, e, &how));
+    log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, how->attempts, "dead", "%s", how->error);
+    or_return(s, e, window_dead(s->window, e, how));
 }
 
-void webhook_settle_retry(struct sink *s, struct window_event *e, int attempts, int64_t delay_us, long status,
-                          const char *words)
+static void record_retry(struct sink *s, struct window_event *e, int64_t delay_us, struct window_failure how)
 {
-    struct window_failure how = {
-        .attempts = attempts,
-        .next_attempt_at_us = timestamp_now_us() + delay_us,
-        .status = (int)status,
-        .error = words,
-    };
-
-    log_delivery(attempts > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, s->context->settings->name, e->seq, attempts, "retry",
-                 "%s", words);
+    how.next_attempt_at_us = timestamp_now_us() + delay_us;
+    log_delivery(how.attempts > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, s->context->settings->name, e->seq, how.attempts,
+                 "retry", "%s", how.error);
     or_return(s, e, window_retry(s->window, e, clock_monotonic_us() + delay_us, &how));
+}
+
+void webhook_settle_dead(struct sink *s, struct window_event *e, const char *words)
+{
+    record_dead(s, e, &(struct window_failure){.attempts = e->attempts, .error = words});
+}
+
+void webhook_settle_retry(struct sink *s, struct window_event *e, int64_t delay_us, const char *words)
+{
+    record_retry(s, e, delay_us, (struct window_failure){.attempts = e->attempts, .error = words});
 }
 
 static bool is_worn_out(const struct sink *s, const struct window_event *e, int attempts, int64_t now_us)
@@ -75,22 +77,46 @@ static bool is_worn_out(const struct sink *s, const struct window_event *e, int 
 
 /* One event of a request that failed: its turn comes again, unless it has had enough of them. It dies of a request of
  * its own only, as another one may have spoilt this one. */
-static void fail_event(struct sink *s, const struct batch *b, struct window_event *e, int64_t least_us, long status,
-                       const char *words)
+static void fail_event(struct sink *s, const struct batch *b, struct window_event *e, int64_t least_us,
+                       struct window_failure how)
 {
     int64_t now_us = clock_monotonic_us();
-    int attempts = e->attempts + 1;
 
-    if (attempts == 1)
+    how.attempts = e->attempts + 1;
+    if (how.attempts == 1)
         e->failing_since_us = up_time_us(s, now_us);
-    int64_t delay_us = backoff_delay_us(attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
+    int64_t delay_us = backoff_delay_us(how.attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
                                         random_bits());
-    bool worn_out = is_worn_out(s, e, attempts, now_us);
+    bool worn_out = is_worn_out(s, e, how.attempts, now_us);
     e->alone |= worn_out;
     if (worn_out && b->count == 1)
-        webhook_settle_dead(s, e, attempts, status, words);
+        record_dead(s, e, &how);
     else
-        webhook_settle_retry(s, e, attempts, delay_us > least_us ? delay_us : least_us, status, words);
+        record_retry(s, e, delay_us > least_us ? delay_us : least_us, how);
+}
+
+/* What stands behind a window_failure. */
+struct failure_texts {
+    char words[WORDS_SIZE], request[BATCH_ID_SIZE], answer[KEPT_ANSWER_MAX];
+};
+
+/* The failure of a request, as failed_deliveries and failed_attempts are to have it; attempts is left to be filled in. */
+static struct window_failure describe(const struct sink *s, const struct batch *b, const struct http_answer *answer,
+                                      struct failure_texts *texts)
+{
+    bool own_id = !webhook_batches(s) || !batch_id(b, s->context->source, texts->request);
+
+    outcome_words(answer->result, answer->status, answer->transport, texts->words, sizeof texts->words);
+    memcpy(texts->answer, answer->start, answer->start_size);
+    kept_answer_mask(texts->answer, answer->start_size, s->settings);
+    return (struct window_failure){
+        .status = (int)answer->status,
+        .error = texts->words,
+        .attempted_at_us = timestamp_now_us(),
+        .request = own_id ? NULL : texts->request,
+        .answer = answer->start_size ? texts->answer : NULL,
+        .answer_size = answer->start_size,
+    };
 }
 
 /* A failure that may pass. While the endpoint is down it is nobody's in particular, and is not counted. Of each key only
@@ -99,15 +125,15 @@ static void handle_failure(struct sink *s, const struct batch *b, const struct h
 {
     int64_t now_us = clock_monotonic_us(), asked_us = 0;
     bool asked = backoff_retry_after(answer->retry_after, timestamp_now_us() / 1000000, &asked_us);
-    char words[WORDS_SIZE];
+    struct failure_texts texts;
+    struct window_failure how = describe(s, b, answer, &texts);
 
-    outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
     if (asked && outcome_holds_endpoint(answer->status))
         breaker_hold(&s->breaker, now_us + asked_us);
     if (breaker_failed(&s->breaker, b->events[0]->key_sum, now_us, random_bits())) {
         s->down_since_us = now_us;
         log_write(LOG_LEVEL_WARN, s->context->settings->name, "%s is down, delivery pauses: %s", s->settings->url_shown,
-                  words);
+                  how.error);
     }
     if (breaker_is_down(&s->breaker)) {
         webhook_return_all(s, b);
@@ -116,7 +142,7 @@ static void handle_failure(struct sink *s, const struct batch *b, const struct h
     for (int i = b->count - 1; i >= 0; i--) {
         struct window_event *e = b->events[i];
         if (window_leads(e))
-            fail_event(s, b, e, asked_us, answer->status, words);
+            fail_event(s, b, e, asked_us, how);
         else
             window_return(s->window, e);
     }
@@ -148,16 +174,17 @@ static void handle_success(struct sink *s, const struct batch *b, long status)
 /* Of a batch nobody knows whom the refusal is meant for: each event goes again, alone, and gets its own answer. */
 static void handle_refusal(struct sink *s, const struct batch *b, const struct http_answer *answer)
 {
-    char words[WORDS_SIZE];
+    struct failure_texts texts;
+    struct window_failure how = describe(s, b, answer, &texts);
 
     note_alive(s);
-    outcome_words(answer->result, answer->status, answer->transport, words, sizeof words);
     if (b->count == 1) {
-        webhook_settle_dead(s, b->events[0], b->events[0]->attempts + 1, answer->status, words);
+        how.attempts = b->events[0]->attempts + 1;
+        record_dead(s, b->events[0], &how);
         return;
     }
     log_write(LOG_LEVEL_WARN, s->context->settings->name, "a batch of %d events is refused, they go one by one: %s",
-              b->count, words);
+              b->count, how.error);
     for (int i = 0; i < b->count; i++)
         b->events[i]->alone = true;
     webhook_return_all(s, b);

@@ -47,10 +47,8 @@ static bool fetch(struct sink *s, struct window_event *e)
             window_return(s->window, e);
         return e->item != NULL;
     case REREAD_UNWANTED: webhook_settle_delivered(s, e); return false;
-    case REREAD_GONE: webhook_settle_dead(s, e, e->attempts, 0, "no longer in change_log"); return false;
-    case REREAD_LATER:
-        webhook_settle_retry(s, e, e->attempts, REREAD_PAUSE_US, 0, "the database could not be read");
-        return false;
+    case REREAD_GONE: webhook_settle_dead(s, e, "no longer in change_log"); return false;
+    case REREAD_LATER: webhook_settle_retry(s, e, REREAD_PAUSE_US, "the database could not be read"); return false;
     }
     return false;
 }
@@ -95,7 +93,7 @@ static bool gather(struct sink *s, struct batch *b, int64_t now_us)
             break;
         const struct envelope *envelope = e->item;
         if (envelope->error) {
-            webhook_settle_dead(s, e, e->attempts, 0, envelope->error);
+            webhook_settle_dead(s, e, envelope->error);
             continue;
         }
         batch_add(b, e);

@@ -129,13 +129,19 @@ static bool add_change(struct window *w, const struct window_event *e, enum fail
                        const struct window_failure *how)
 {
     struct failed_change change = {.seq = e->seq, .state = state, .attempts = e->attempts};
+    struct change_texts texts = {.key = e->lane->key};
 
     if (how) {
         change.attempts = how->attempts;
         change.next_attempt_at_us = how->next_attempt_at_us;
         change.last_status = how->status;
+        change.attempt.at_us = how->attempted_at_us;
+        texts.error = how->error;
+        texts.request = how->request;
+        texts.answer = how->answer;
+        texts.answer_size = how->answer_size;
     }
-    return change_list_add(&w->changes, &change, e->lane->key, how ? how->error : NULL);
+    return change_list_add(&w->changes, &change, &texts);
 }
 
 /* The changes of a fresh lane that steps aside: its first event's as told, `waiting` for the others. All or none. */

@@ -73,7 +73,10 @@ struct window_failure {
     int attempts;               /* that count, this one among them */
     int64_t next_attempt_at_us; /* wall; 0 for a dead one */
     int status;                 /* 0: no answer */
-    const char *error;          /* in words; copied */
+    const char *error;          /* in words; copied, as are: */
+    int64_t attempted_at_us;    /* wall; 0: nothing was attempted. And as struct failed_attempt has it: */
+    const char *request, *answer;
+    size_t answer_size;
 };
 
 /* In flight no more. Where these return false memory ran out, or another of its lane is still before it; nothing has

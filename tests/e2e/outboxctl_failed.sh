@@ -99,6 +99,31 @@ relay --webhook "$URL" "${hook[@]}" --on-dead skip --once
 is "--out-of-order sends it" "$code $(failed) $(requests) $(jq -r 'select(.arrival) | .id | split("-")[1]' "$LOG" | tail -1)" "0 4dead 5 1"
 receiver_ends
 
+# ---- Attempts ----
+
+new_database
+receiver --answer 'first=2 echo=500' --answer 'key=orders/bad 429 Retry-After: 1'
+emit 1 bad
+relay --webhook "$URL?token=canary" "${hook[@]}" --webhook-header 'X-Token: canary-2' --keep-answer 1K --once
+ctl failed show 1 --json
+is "show has the attempt" "$code $(jq -c '[.tries[] | [.attempt, .status, .error, .request]]' "$TMP/printed")" \
+    '0 [[1,500,"500 Internal Server Error",null]]'
+is "and when it was" "$(jq -r '.tries[0].at' "$TMP/printed" | cut -c-13)" "$(date -u +%Y-%m-%dT%H)"
+like "and how it was answered" "$(jq -r '.tries[0].answer' "$TMP/printed")" "webhook-id: $(jq -r .id "$TMP/printed")"
+has_tried() {
+    relay --webhook "$URL?token=canary" "${hook[@]}" --webhook-batch 5 --max-attempts 3 --once
+    [ "$(sql 'SELECT attempts FROM failed_deliveries')" = "$1" ]
+}
+ok "three are made" await 10 has_tried 3
+ctl failed show 1
+is "in words, each on a line of its own" "$(grep -c '^  attempt [123]  *20.*Z  \(500 Int\|429 Too\)' "$TMP/printed")" 3
+like "an answer escaped" "$(cat "$TMP/printed")" 'answered POST *****'
+like "a batch by its id" "$(cat "$TMP/printed")" "in the batch $(sql "SELECT value FROM outbox_meta WHERE name = 'source'")-1-1-"
+is "and no secret" "$(sql "SELECT count(*) FROM failed_attempts WHERE instr(answer, 'canary') OR instr(error, 'canary')")" 0
+ctl failed discard 1 --yes
+is "what is discarded leaves none behind" "$code $(sql 'SELECT count(*) FROM failed_attempts')" "0 0"
+receiver_ends
+
 # ---- discard ----
 
 new_database

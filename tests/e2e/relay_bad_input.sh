@@ -33,6 +33,7 @@ refused "a URL of another scheme" 2 "only http:// and https://" -- --webhook ftp
 refused "plain http to everybody" 2 "http://hooks.example" "use https" -- --webhook http://hooks.example/x
 refused "two sinks for one option" 2 "--filter: would fit 2 sinks" "--config" -- --stdout --null --filter 1
 refused "a number that is none" 2 "--concurrency: 'many'" -- --webhook https://h.example/ --concurrency many
+refused "more of an answer than is ever kept" 2 "--keep-answer" "0 to 1K" -- --webhook http://localhost --keep-answer 2K
 refused "a filter that isn't SQL" 2 "--filter" "syntax error" -- --stdout --filter "topic ="
 refused "a filter of no such column" 2 "no such column: colour" -- --stdout --filter "colour = 1"
 refused "a missing config" 2 "none.conf: No such file" -- --config none.conf

@@ -6,7 +6,7 @@
  * fits decides; without one it is 200.
  *     MATCH    *  |  key=KEY  |  first=N (the first N requests)  |  each=N (the first N attempts of each event)
  *     ACTION   STATUS [Header: value]  |  close  |  hang  |  trickle  |  huge  |  headers  |  cut  |  half  |  stall  |
- *              chunks  |  reset  |  garbage
+ *              chunks  |  reset  |  garbage  |  echo=STATUS
  *              and before it, perhaps, delay=MS
  * SIGTERM ends it, with a last line that counts requests and overlaps.
  */
@@ -66,6 +66,10 @@ static bool parse_action(char *text, struct server_answer *answer)
             answer->way = (enum server_way)i;
             return true;
         }
+    if (sscanf(text, "echo=%d", &answer->status) == 1) {
+        answer->way = ANSWER_ECHO;
+        return true;
+    }
     if (sscanf(text, "%d %n", &answer->status, &used) != 1)
         return false;
     if (text[used])

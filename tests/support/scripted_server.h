@@ -35,7 +35,8 @@ enum server_way {
     ANSWER_STALL,   /* 200, whole headers, then nothing, until the sender gives up */
     ANSWER_CHUNKS,  /* 200, and chunks without end */
     ANSWER_RESET,   /* the connection, by a reset */
-    ANSWER_GARBAGE  /* not HTTP */
+    ANSWER_GARBAGE, /* not HTTP */
+    ANSWER_ECHO     /* status, and the request's line and headers as the body */
 };
 
 struct server_answer {
@@ -269,6 +270,15 @@ static inline bool server_answer(struct server *s, int socket, int index, const 
     case ANSWER_CUT: server_flood(s, socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "short", 5); break;
     case ANSWER_HALF: server_send(socket, "HTTP/1.1 200 OK\r\nX-Half: 1\r\nContent-Le", 38); break;
     case ANSWER_GARBAGE: server_flood(s, socket, "\x01\x02", "what is this\n", 100); break;
+    case ANSWER_ECHO: {
+        pthread_mutex_lock(&s->lock);
+        const char *head = s->requests[index].head;
+        pthread_mutex_unlock(&s->lock);
+        int size = snprintf(text, sizeof text, "HTTP/1.1 %d Scripted\r\nContent-Length: %zu\r\n\r\n", a->status,
+                            strlen(head));
+        server_done(s, index, a->status);
+        return server_send(socket, text, (size_t)size) && server_send(socket, head, strlen(head));
+    }
     }
     server_done(s, index, 0);
     return false;

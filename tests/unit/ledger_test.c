@@ -3,6 +3,7 @@
 
 #include "ledger.h"
 #include "relay_fixture.h"
+#include "settlement.h"
 
 struct bench {
     struct fixture *f;
@@ -192,6 +193,43 @@ static void the_newest_cursor_wins_and_changes_keep_their_order(void **state)
                         "2dead500t/k");
 }
 
+/* One with an attempt that was made at_us. */
+static bool post_attempt(struct bench *b, int64_t seq, int number, int64_t at_us, const char *answer)
+{
+    struct failed_change *change = calloc(1, sizeof *change);
+    *change = (struct failed_change){.seq = seq, .key = strdup("t/k"), .state = FAILED_RETRY, .attempts = number};
+    change->last_error = strdup("no");
+    change->attempt.at_us = at_us;
+    change->attempt.answer = answer ? strdup(answer) : NULL;
+    change->attempt.answer_size = answer ? strlen(answer) : 0;
+    return ledger_post(b->c, &(struct settlement){.acked_seq = 1, .changes = change, .change_count = 1});
+}
+
+static void the_newest_attempts_of_a_delivery_are_kept_and_go_with_it(void **state)
+{
+    struct bench *b = *state;
+    claim_ok(b);
+    for (int i = 1; i <= SETTLEMENT_ATTEMPTS_KEPT + 5; i++)
+        assert_true(post_attempt(b, 1, i, 1000 + i, i % 2 ? "o\x01" : NULL));
+    assert_true(post_attempt(b, 2, 1, 1001, NULL));
+    assert_true(post_change(b, 3, 3, FAILED_RETRY)); /* of which nothing was tried */
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(fixture_text(b->f,
+                                     "SELECT group_concat(seq || ':' || n || ':' || a || ':' || z) FROM (SELECT seq,"
+                                     " count(*) AS n, min(attempt) AS a, max(attempt) AS z FROM failed_attempts"
+                                     " GROUP BY seq)"),
+                        "1:30:6:35,2:1:1:1");
+    assert_string_equal(fixture_text(b->f,
+                                     "SELECT group_concat(quote(answer)) FROM (SELECT * FROM failed_attempts WHERE"
+                                     " seq = 1 ORDER BY at DESC LIMIT 2)"),
+                        "X'6F01',NULL");
+    assert_true(post_change(b, 4, 1, FAILED_GONE));
+    assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
+    assert_string_equal(fixture_text(b->f, "SELECT group_concat(seq) FROM failed_attempts"), "2");
+    fixture_sql(b->f, "DELETE FROM failed_deliveries");
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM failed_attempts"), 0);
+}
+
 static void a_cursor_never_goes_back(void **state)
 {
     struct bench *b = *state;
@@ -303,6 +341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_of_a_file_is_nobodys_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(a_consumer_of_another_kind_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_cursor_wins_and_changes_keep_their_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_newest_attempts_of_a_delivery_are_kept_and_go_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_never_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stale_token_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_410_disables_the_consumer, setup, teardown),

@@ -62,10 +62,8 @@ static void dies(struct window *w, struct window_event *e)
 
 static void free_settlement(struct settlement *s)
 {
-    for (int i = 0; i < s->change_count; i++) {
-        free(s->changes[i].key);
-        free(s->changes[i].last_error);
-    }
+    for (int i = 0; i < s->change_count; i++)
+        failed_change_fini(&s->changes[i]);
     free(s->changes);
 }
 
