@@ -1,6 +1,7 @@
 # Outbox: one Makefile, no configure step. `make help` lists the targets.
 #
 # liboutbox/*.c            the library; build/liboutbox.a, .so.0
+# liboutbox/mod_*.c        with all the library once more, for whatever SQLite loads it: build/mod_outbox.so
 # relay/*.c relay/sinks/*.c   outbox-relay (everything but main.c is shared with the tests and outboxctl)
 # relay/ctl/*.c            outboxctl
 # tests/unit/*_test.c      one cmocka program each; tests/e2e/*.sh one TAP script each; tests/support/*.c helpers
@@ -36,8 +37,10 @@ SQLITE_LIBS  = $(shell $(PKG_CONFIG) --libs sqlite3)
 RELAY_LIBS   = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 TEST_LIBS    = $(shell $(PKG_CONFIG) --libs $(TEST_PACKAGES))
 
-LIB_SRC   := $(filter-out liboutbox/outbox_webhook.c,$(wildcard liboutbox/*.c))
+LIB_SRC   := $(filter-out liboutbox/outbox_webhook.c liboutbox/mod_%.c,$(wildcard liboutbox/*.c))
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/schema_sql.o
+MOD_SRC   := $(LIB_SRC) $(wildcard liboutbox/mod_*.c)
+MOD_OBJ   := $(MOD_SRC:%.c=$(BUILD)/mod/%.o) $(BUILD)/mod/schema_sql.o
 HOOK_SRC  := $(wildcard liboutbox/outbox_webhook.c)
 HOOK_OBJ  := $(HOOK_SRC:%.c=$(BUILD)/obj/%.o)
 RELAY_SRC := $(filter-out relay/main.c,$(wildcard relay/*.c)) $(wildcard relay/sinks/*.c)
@@ -53,6 +56,7 @@ MAN1      := $(wildcard relay/*.1 relay/ctl/*.1)
 MAN3      := $(wildcard liboutbox/*.3)
 
 PROGRAMS  := $(if $(wildcard relay/main.c),$(BUILD)/outbox-relay) $(if $(CTL_SRC),$(BUILD)/outboxctl)
+EXTENSION := $(BUILD)/mod_outbox.so
 LIBRARIES := $(BUILD)/liboutbox.a $(BUILD)/liboutbox.so.0 $(if $(HOOK_SRC),$(BUILD)/liboutbox-webhook.a $(BUILD)/liboutbox-webhook.so.0)
 
 # One line per file; V=1 shows the commands.
@@ -65,7 +69,7 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(LIBRARIES) $(PROGRAMS)
+all: $(LIBRARIES) $(EXTENSION) $(PROGRAMS)
 
 help:
 	@echo 'make              the library and the programs, in $(BUILD)/'
@@ -103,6 +107,24 @@ $(BUILD)/obj/schema_sql.o: $(BUILD)/schema_sql.c | $(DEPS_STAMP)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The same sources for the loadable extension: every sqlite3_ call goes through the host's table (mod_sqlite.h).
+MOD_CFLAGS = -include liboutbox/mod_sqlite.h
+
+$(BUILD)/mod/%.o: %.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(MOD_CFLAGS) -c -o $@ $<
+
+$(BUILD)/mod/schema_sql.o: $(BUILD)/schema_sql.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) $(MOD_CFLAGS) -c -o $@ $<
+
+# Linked to no libsqlite3, and showing nothing but its entry points.
+$(BUILD)/mod_outbox.so: $(MOD_OBJ) liboutbox/mod_outbox.map
+	$(call say,LINK)
+	$(Q)$(CC) -shared -Wl,--version-script=liboutbox/mod_outbox.map $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(MOD_OBJ) $(ALL_LDFLAGS)
 
 # For the programs and tests: every internal function. For others: one object that shows nothing but outbox_*.
 $(BUILD)/internal.a: $(LIB_OBJ) $(HOOK_OBJ)
@@ -219,6 +241,7 @@ install: all
 	    install -m 644 $(BUILD)/$$lib.a $(DESTDIR)$(PREFIX)/lib/ && \
 	    install -m 755 $(BUILD)/$$lib.so.0 $(DESTDIR)$(PREFIX)/lib/ && \
 	    ln -sf $$lib.so.0 $(DESTDIR)$(PREFIX)/lib/$$lib.so || exit 1; done
+	install -m 755 $(EXTENSION) $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' liboutbox/outbox.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/outbox.pc
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1/)

@@ -23,7 +23,8 @@ static const char sql_claim[] =
     " kind = 'reader'"
     " WHERE consumer = ?1 RETURNING lease_token, coalesce(acked_seq, -1), position";
 
-static const char sql_look[] = "SELECT lease_token FROM main.consumer_offsets WHERE consumer = ?1";
+static const char sql_look[] =
+    "SELECT lease_token, coalesce(acked_seq, -1) FROM main.consumer_offsets WHERE consumer = ?1";
 
 /* An acknowledgement of something older says nothing new, nor does what stood beside it. */
 static const char sql_ack[] =
@@ -238,14 +239,24 @@ void consumer_release(struct consumer *c, bool forked)
 
 /* ---- Holding it ---- */
 
-int consumer_check(outbox *ob, struct consumer *c)
+int consumer_look(outbox *ob, struct consumer *c, int64_t *acked_seq)
 {
     int rc = sqlite3_step(c->look);
     int64_t token = rc == SQLITE_ROW ? sqlite3_column_int64(c->look, 0) : -1;
+    int64_t seq = rc == SQLITE_ROW ? sqlite3_column_int64(c->look, 1) : -1;
     sqlite3_reset(c->look);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return fail_sqlite(ob, rc, "consumer_offsets");
-    return token == c->lease_token ? OUTBOX_OK : stale(ob, c);
+    if (token != c->lease_token)
+        return stale(ob, c);
+    *acked_seq = seq;
+    return OUTBOX_OK;
+}
+
+int consumer_check(outbox *ob, struct consumer *c)
+{
+    int64_t ignored;
+    return consumer_look(ob, c, &ignored);
 }
 
 int consumer_ack(outbox *ob, struct consumer *c, int64_t seq, const char *position)

@@ -29,6 +29,7 @@ int consumer_take(outbox *, const char *name, struct feed *, int from, struct co
 
 /* STALE where the cursor was moved by an operator, removed, or taken over. */
 int consumer_check(outbox *, struct consumer *);
+int consumer_look(outbox *, struct consumer *, int64_t *acked_seq); /* the same, and how far it has acknowledged */
 
 /* Acknowledges everything up to seq, in the open transaction or one of its own. position NULL leaves it as it is. */
 int consumer_ack(outbox *, struct consumer *, int64_t seq, const char *position);

@@ -15,6 +15,7 @@
 #include "event_batch.h"
 #include "feed.h"
 #include "handle.h"
+#include "reader.h"
 #include "snapshot.h"
 
 enum { BATCH_DEFAULT = 100, BATCH_MAX = 100000 };
@@ -154,14 +155,19 @@ void outbox_reader_close(outbox_reader *r)
 
 /* ---- Reading ---- */
 
-static int tell_gap(outbox_reader *r)
+static int say_gap(outbox_reader *r, int64_t after_seq, int64_t first)
 {
     const char *who = r->durable ? "consumer " : "a listener", *name = r->consumer.name;
-    if (r->gap_first)
+    if (first)
         return fail(r->ob, OUTBOX_GAP, "%s%s: events after seq %lld are gone; the first one there is %lld", who, name,
-                    (long long)r->handed_seq, (long long)r->gap_first);
+                    (long long)after_seq, (long long)first);
     return fail(r->ob, OUTBOX_GAP, "%s%s: events after seq %lld are gone, and none is there", who, name,
-                (long long)r->handed_seq);
+                (long long)after_seq);
+}
+
+static int tell_gap(outbox_reader *r)
+{
+    return say_gap(r, r->handed_seq, r->gap_first);
 }
 
 /* Its last row is handed out: from here on its seq can be acknowledged, and the events after it follow. */
@@ -323,4 +329,52 @@ void outbox_reader_interrupt(outbox_reader *r)
         return;
     atomic_store(&r->interrupted, true);
     wake_poke(r->feed->wake);
+}
+
+/* ---- Reading from a place of the caller's (reader.h) ---- */
+
+int reader_acked(outbox_reader *r, int64_t *acked_seq)
+{
+    int code = enter(r);
+    return code == OUTBOX_OK ? consumer_look(r->ob, &r->consumer, acked_seq) : code;
+}
+
+int reader_read(outbox_reader *r, int64_t after_seq, int count, struct event_batch *batch)
+{
+    event_batch_clear(batch);
+    int code = enter(r);
+    if (code == OUTBOX_OK)
+        code = r->feed->ops->read(r->feed, after_seq, count, batch);
+    if (code == OUTBOX_OK)
+        return OUTBOX_OK;
+    event_batch_clear(batch);
+    return code == OUTBOX_GAP ? say_gap(r, after_seq, r->feed->first_available) : code;
+}
+
+void reader_handed(outbox_reader *r, int64_t seq)
+{
+    if (seq > r->handed_seq)
+        r->handed_seq = seq;
+}
+
+int reader_wait(outbox_reader *r, int timeout_ms, bool *any)
+{
+    int64_t deadline = monotonic_ms() + timeout_ms, left = timeout_ms;
+    for (;;) {
+        int code = enter(r);
+        if (code == OUTBOX_OK)
+            code = consumer_check(r->ob, &r->consumer);
+        if (code == OUTBOX_OK)
+            code = r->feed->ops->read(r->feed, r->handed_seq, 1, &r->batch);
+        *any = r->batch.count > 0 || code == OUTBOX_GAP; /* a gap is told by who reads */
+        event_batch_clear(&r->batch);
+        if (code != OUTBOX_OK && code != OUTBOX_GAP)
+            return code;
+        if (*any)
+            wake_found(r->feed->wake);
+        if (*any || left <= 0)
+            return OUTBOX_OK;
+        wake_wait(r->feed->wake, (int)left);
+        left = deadline - monotonic_ms();
+    }
 }

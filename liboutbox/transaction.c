@@ -96,11 +96,15 @@ static int take_write_lock(outbox *ob)
 
 int scope_join(outbox *ob, struct scope *scope)
 {
-    *scope = (struct scope){false, false};
+    *scope = (struct scope){0};
     int code;
     if (sqlite3_get_autocommit(ob->db)) {
         if (ob->began || ob->aborted)
             return refuse_aborted(ob);
+        /* Outside a transaction only a statement in progress can be writing: a COMMIT of ours would fail. */
+        scope->statement = sqlite3_txn_state(ob->db, NULL) == SQLITE_TXN_WRITE;
+        if (scope->statement)
+            return take_write_lock(ob);
         code = run(ob, ST_BEGIN, "begin");
         scope->own = code == OUTBOX_OK;
     } else {
@@ -112,7 +116,7 @@ int scope_join(outbox *ob, struct scope *scope)
 
 int scope_enter(outbox *ob, struct scope *scope)
 {
-    *scope = (struct scope){false, false};
+    *scope = (struct scope){0};
     /* Attached to a database without our tables: say so before a statement trips over the first one missing. */
     int code = ob->data_version < 0 ? handle_refresh(ob) : OUTBOX_OK;
     if (code == OUTBOX_OK)
@@ -129,7 +133,12 @@ int scope_protect(outbox *ob, struct scope *scope)
         return OUTBOX_OK; /* our own transaction is rolled back as a whole */
     int code = run(ob, ST_SAVEPOINT, "savepoint");
     scope->protected = code == OUTBOX_OK;
-    return code;
+    if (code != OUTBOX_BUSY)
+        return code;
+    /* A savepoint waits for no lock: a statement that writes is in progress. */
+    scope->bare = true;
+    scope->changes = sqlite3_total_changes(ob->db);
+    return OUTBOX_OK;
 }
 
 static int leave_own(outbox *ob, int code)
@@ -151,11 +160,27 @@ static int leave_aborted(outbox *ob, int cause_code)
     return fail(ob, OUTBOX_ABORTED, "SQLite has rolled the whole transaction back: %s", cause);
 }
 
+/* The transaction that was joined is gone. */
+static bool ended(outbox *ob, const struct scope *scope)
+{
+    return scope->statement ? sqlite3_txn_state(ob->db, "main") != SQLITE_TXN_WRITE : sqlite3_get_autocommit(ob->db);
+}
+
+/* Half a write with no savepoint to go back to: a row without its event must not be committed. */
+static void undo_everything(outbox *ob)
+{
+    if (sqlite3_get_autocommit(ob->db)) /* there is no ROLLBACK outside a transaction, and BEGIN may join it */
+        sqlite3_exec(ob->db, "BEGIN", NULL, NULL, NULL);
+    rollback_quietly(ob);
+}
+
 int scope_leave(outbox *ob, struct scope *scope, int code)
 {
     if (scope->own)
         return leave_own(ob, code);
-    if (sqlite3_get_autocommit(ob->db))
+    if (scope->bare && code != OUTBOX_OK && sqlite3_total_changes(ob->db) != scope->changes)
+        undo_everything(ob);
+    if (ended(ob, scope))
         return leave_aborted(ob, code);
     if (!scope->protected)
         return code;

@@ -10,6 +10,10 @@
  *     }
  *
  * Every path that entered leaves. What scope_leave returns is the caller's result.
+ *
+ * Called while a statement that writes is in progress on the connection (INSERT … SELECT outbox_upsert(…), an UPDATE …
+ * RETURNING half stepped), a write can have neither a transaction nor a savepoint of its own: it joins, and is committed
+ * with that statement. Where it then fails between its own changes, the whole transaction is rolled back (ABORTED).
  */
 #ifndef OUTBOX_TRANSACTION_H
 #define OUTBOX_TRANSACTION_H
@@ -21,6 +25,9 @@
 struct scope {
     bool own;       /* this call's own transaction; else it joined */
     bool protected; /* a savepoint is open */
+    bool statement; /* joined a writing statement that is its own transaction */
+    bool bare;      /* inside a writing statement: what was changed can only be undone with all the rest */
+    int changes;    /* bare: sqlite3_total_changes() before the first change */
 };
 
 int scope_enter(outbox *, struct scope *);

@@ -337,6 +337,47 @@ static void four_processes_lose_no_update(void **state)
         0);
 }
 
+/* UPDATE … RETURNING with rows left: its end is the commit, so a write meanwhile can only join. */
+static sqlite3_stmt *half_stepped(struct fixture *f)
+{
+    sqlite3_stmt *st;
+    fixture_sql(f, "CREATE TABLE u(n); INSERT INTO u VALUES (1), (2)");
+    assert_int_equal(sqlite3_prepare_v2(outbox_db(f->ob), "UPDATE u SET n = n + 10 RETURNING n", -1, &st, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    return st;
+}
+
+static void a_statement_that_writes_is_joined(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3_stmt *st = half_stepped(f);
+    assert_ok(f, put(f, "a", 1));
+    assert_code(f, OUTBOX_CONSTRAINT, put(f, "b", 100));
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW); /* unharmed */
+    assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+    sqlite3_finalize(st);
+    assert_string_equal(fixture_log(f, "key"), "a");
+    assert_int_equal(fixture_int(f, "SELECT sum(n) FROM u"), 23);
+    assert_ok(f, put(f, "b", 1));
+}
+
+/* No savepoint can be had there: a row without its event must take everything with it. */
+static void half_a_write_beside_such_a_statement_ends_it(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TRIGGER no BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no'); END");
+    sqlite3_stmt *st = half_stepped(f);
+    assert_code(f, OUTBOX_ABORTED, put(f, "a", 1));
+    assert_int_not_equal(sqlite3_finalize(st), SQLITE_ROW);
+    assert_empty(f);
+    assert_int_equal(fixture_int(f, "SELECT sum(n) FROM u"), 3);
+    assert_code(f, OUTBOX_ABORTED, put(f, "a", 1));
+    assert_ok(f, outbox_rollback(f->ob));
+    fixture_sql(f, "DROP TRIGGER no");
+    assert_ok(f, put(f, "a", 1));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -354,6 +395,8 @@ int main(void)
         TEST(a_deferred_transaction_takes_the_lock_before_it_reads),
         TEST(a_locked_database_is_busy_after_the_timeout),
         TEST(a_handle_after_fork_is_misuse),
+        TEST(a_statement_that_writes_is_joined),
+        TEST(half_a_write_beside_such_a_statement_ends_it),
         TEST(four_processes_lose_no_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
