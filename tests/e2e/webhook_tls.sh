@@ -5,17 +5,11 @@
 . "$(dirname "$0")/../support/tap.sh"
 # shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
+# shellcheck source=tests/support/certificates.sh
+. "$ROOT/tests/support/certificates.sh"
 
 cd "$TMP" || exit 1
 umask 077
-
-# certificate NAME HOST [ARGUMENT…]: self-signed, NAME.pem and NAME.key.
-certificate() {
-    local name=$1 host=$2
-    shift 2
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$name.key" -out "$name.pem" \
-        -subj "/CN=$host" -addext "subjectAltName=DNS:$host" "$@" 2>/dev/null
-}
 
 # serve ARGUMENT…: a server whose input is on descriptor 3, its port in $URL, what it got in "got".
 serve() {
@@ -52,6 +46,7 @@ certificate own localhost
 certificate elsewhere elsewhere.example
 certificate client client.example
 certificate other other.example
+expired_certificate expired localhost
 
 serve -cert own.pem -key own.key
 one_event
@@ -72,6 +67,11 @@ one_event --ca-file elsewhere.pem
 is "a certificate of another name is refused" "$heard" no
 like "and the dead letter says so" "$(why)" "no alternative certificate subject name matches"
 serve_ends
+serve -cert expired.pem -key expired.key
+one_event --ca-file expired.pem
+is "an expired certificate is refused" "$heard" no
+like "as one" "$(why)" "certificate has expired"
+serve_ends
 serve -cert own.pem -key own.key -tls1_1 -cipher ALL:@SECLEVEL=0
 one_event --ca-file own.pem
 is "TLS 1.1 is refused" "$heard" no
@@ -80,6 +80,11 @@ serve_ends
 serve -cert own.pem -key own.key -tls1_2
 one_event --ca-file own.pem
 is "TLS 1.2 is good enough" "$heard" yes
+serve_ends
+
+serve -cert own.pem -key own.key
+https_proxy=http://127.0.0.1:1/ ALL_PROXY=socks5h://127.0.0.1:1/ SSL_CERT_FILE=other.pem one_event --ca-file own.pem
+is "proxies of the environment are not used for https either" "$heard" yes
 serve_ends
 
 serve -cert own.pem -key own.key -Verify 1 -verify_return_error -CAfile client.pem
