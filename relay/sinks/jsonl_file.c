@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sinks/jsonl_proof.h"
+
 enum {
     ROTATION_GAP_US = 1000000, /* tail -F and imfile lose a file that is renamed sooner */
     SYNC_GAP_US = 5000,        /* a sync per small batch takes the application its throughput, this takes nothing */
@@ -23,7 +25,8 @@ enum {
     SYNC_SHARE = 8,            /* so much longer writing than waiting for the disk, where it is fast */
     SYNC_SHARE_SLOW = 2,       /* and where it is slow */
     START_BYTES = 64 * 1024,   /* from here on the disk may begin before it must */
-    PIECE_BYTES = 64 * 1024
+    PIECE_BYTES = 64 * 1024,
+    PROBATION_SYNCS = 1000 /* after a failed one: seconds to minutes of a busy stream */
 };
 
 static bool fail(struct jsonl_file *file, const char *what, int error)
@@ -83,18 +86,23 @@ static bool rename_to_segment(struct jsonl_file *file, int64_t last_seq)
 }
 
 /* After a failed sync the kernel calls pages clean that never reached the disk, and a second sync says so too: the
- * inode gets no more writes and no more syncs. What was synced before stays, under a name that tells the truth; the
- * lines behind it go to a new file. Every step may be made again. */
+ * inode gets no more writes and no more syncs. What was synced before, and is on the disk, stays, under a name that
+ * tells the truth; the lines behind it go to a new file. (A disk that fails may have lied before: then lines are missing
+ * that were acknowledged, recovery finds the stream behind, and they are written again from change_log.) Every step may
+ * be made again. */
 static bool seal(struct jsonl_file *file)
 {
     struct stat status;
+    struct jsonl_proof proof;
 
     if (is_still_ours(file, &status)) {
-        if (file->ops->truncate(file->ops->arg, file->fd, file->synced_end) < 0)
+        if (!jsonl_proof_read(file->fd, 0, file->synced_end, 0, &proof))
+            return fail(file, "reading it back after a failed sync", errno);
+        if (file->ops->truncate(file->ops->arg, file->fd, proof.end) < 0)
             return fail(file, "cutting it after a failed sync", errno);
         /* Crash here: the file ends with a line that is durable, and is written on. */
-        if (file->synced_end > 0) {
-            if (!rename_to_segment(file, file->synced_seq))
+        if (proof.end > 0) {
+            if (!rename_to_segment(file, proof.seq))
                 return false;
         } else if (file->ops->unlink_at(file->ops->arg, file->dir_fd, file->path->file) < 0) {
             return fail(file, "removing it after a failed sync", errno);
@@ -144,7 +152,7 @@ static bool create(struct jsonl_file *file)
                                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (file->fd < 0)
         return fail(file, "creating it", errno);
-    file->first_seq = file->end = file->size = file->synced_end = 0;
+    file->first_seq = file->end = file->size = file->synced_end = file->before_end = 0;
     /* Crash here: an empty file, or after a power cut none; both are a beginning. */
     return take_inode(file) && sync_dir(file);
 }
@@ -191,6 +199,8 @@ bool jsonl_file_begin(struct jsonl_file *file, const struct recovery *found, int
     file->size = found->size;
     file->synced_end = found->synced_end;
     file->synced_seq = found->synced_seq;
+    file->before_end = file->synced_end;
+    file->before_seq = file->synced_seq;
     file->synced_at_us = now_us - SYNC_GAP_US;
     file->rotated_at_us = now_us - (since_us >= 0 && since_us < ROTATION_GAP_US ? since_us : ROTATION_GAP_US);
 
@@ -198,7 +208,7 @@ bool jsonl_file_begin(struct jsonl_file *file, const struct recovery *found, int
     if (!sync_dir(file) || (file->fd < 0 && !create(file)))
         return false;
     if (file->sync_never || file->synced_end == file->end) {
-        file->synced_seq = file->last_seq;
+        file->synced_seq = file->before_seq = file->last_seq;
         return true;
     }
     return write_again(file, file->synced_end, file->end) && jsonl_file_sync(file);
@@ -215,15 +225,36 @@ int64_t jsonl_file_sync_due(const struct jsonl_file *file)
     return file->synced_at_us + (gap_us > SYNC_GAP_US ? gap_us : SYNC_GAP_US);
 }
 
+static bool distrust(struct jsonl_file *file, const char *what, int error)
+{
+    file->distrusted = true;
+    file->probation = PROBATION_SYNCS;
+    seal(file); /* where it can't be sealed now, jsonl_file_look tries again */
+    return fail(file, what, error);
+}
+
+static bool is_on_disk(struct jsonl_file *file, int64_t from, int64_t prev_seq)
+{
+    struct jsonl_proof proof;
+
+    return jsonl_proof_read(file->fd, from, file->end, prev_seq, &proof) && proof.end == file->end &&
+           proof.seq == file->last_seq;
+}
+
+static const char not_there[] = "it was synced, and is not on the disk";
+
 bool jsonl_file_sync(struct jsonl_file *file)
 {
     int64_t began_us = file->ops->now_us(file->ops->arg);
 
-    if (!file->sync_never && file->synced_end < file->end && file->ops->sync_data(file->ops->arg, file->fd) < 0) {
-        int error = errno;
-        file->distrusted = true;
-        seal(file); /* where it can't be sealed now, jsonl_file_look tries again */
-        return fail(file, "syncing", error);
+    if (!file->sync_never && file->synced_end < file->end) {
+        if (file->ops->sync_data(file->ops->arg, file->fd) < 0)
+            return distrust(file, "syncing", errno);
+        if (file->probation > 0 && !is_on_disk(file, file->synced_end, file->synced_seq))
+            return distrust(file, not_there, 0);
+        file->probation -= file->probation > 0;
+        file->before_end = file->synced_end;
+        file->before_seq = file->synced_seq;
     }
     file->synced_end = file->end;
     file->synced_seq = file->last_seq;
@@ -236,6 +267,9 @@ static bool rotate(struct jsonl_file *file)
 {
     if (!jsonl_file_sync(file))
         return false;
+    /* A segment is not looked at again. Did the disk lie, then at the last sync: after it there was no room to succeed. */
+    if (!file->sync_never && !is_on_disk(file, file->before_end, file->before_seq))
+        return distrust(file, not_there, 0);
     /* Crash here: a full active file, as before. */
     if (!rename_to_segment(file, file->last_seq))
         return false;

@@ -192,6 +192,7 @@ static enum sink_result read_active(struct look *look, int64_t proven_seq)
     enum sink_result result = SINK_OK;
     enum line_found found;
 
+    posix_fadvise(look->in->fd, 0, 0, POSIX_FADV_DONTNEED); /* what the page cache has, the disk may not */
     line_reader_init(&reader, look->in->fd, 0);
     while ((found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE && jsonl_line_parse(text, size, &line)) {
         result = take_line(look, &line, &follows);

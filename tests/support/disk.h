@@ -25,6 +25,7 @@ enum disk_mode {
     DISK_FINE,
     DISK_FAILS,   /* call number `at` returns -1 and `error`; a sync that fails loses what was not synced */
     DISK_SHORT,   /* write number `at` writes one byte */
+    DISK_LIES,    /* a sync at call `at` or later says that all is well, and loses what was not synced; once */
     DISK_KILLED,  /* at call `at` the process is gone: a write is done by half, nothing more reaches the disk */
     DISK_NO_POWER /* likewise, and what was not synced is lost */
 };
@@ -63,7 +64,7 @@ static inline bool disk_strikes(struct disk *disk)
         errno = EIO;
         return true;
     }
-    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->calls < disk->at ||
+    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->mode == DISK_LIES || disk->calls < disk->at ||
         disk->calls > disk->at + (disk->mode == DISK_FAILS && disk->times ? disk->times - 1 : 0))
         return false;
     disk->gone = disk->mode == DISK_KILLED || disk->mode == DISK_NO_POWER;
@@ -148,6 +149,11 @@ static inline int disk_sync_data(void *arg, int fd)
         }
         errno = error;
         return -1;
+    }
+    if (disk->mode == DISK_LIES && disk->calls >= disk->at) {
+        disk->mode = DISK_FINE;
+        disk_lose(disk, fd);
+        return 0;
     }
     disk->synced_bytes = status.st_size;
     return 0;

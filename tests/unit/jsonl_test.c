@@ -360,6 +360,78 @@ static void killed_while_sealing_the_next_start_finds_the_damage(void **state)
     }
 }
 
+/* What the disk said it had, and had not, was acknowledged: it is found when the disk fails, and written again. */
+static void a_disk_that_lied_before_it_failed_is_found_out(void **state)
+{
+    struct stream *s = *state;
+    struct checked sum;
+
+    stream_events(s, 35);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    s->disk.mode = DISK_LIES;
+    s->disk.loss = LOST_TO_ZEROS;
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_int_equal(s->acked_seq, 14);
+    s->disk.mode = DISK_FAILS;
+    s->disk.at = s->disk.calls + 2; /* a write, and its sync */
+    assert_int_equal(stream_turn(s), SINK_LATER);
+    sum = stream_check(s);
+    assert_int_equal(sum.last, 7);
+    assert_int_equal(sum.segments, 1);
+    stream_deliver(s);
+    stream_complete(s);
+}
+
+static void after_a_failed_sync_the_disk_is_not_taken_at_its_word(void **state)
+{
+    struct stream *s = *state;
+
+    stream_events(s, 700);
+    assert_int_equal(stream_open(s), SINK_OK);
+    s->disk.mode = DISK_FAILS;
+    s->disk.at = s->disk.calls + 2;
+    assert_int_equal(stream_turn(s), SINK_LATER);
+    for (int i = 0; i < 10; i++) { /* a good sync or a few, then one that is none */
+        while (stream_open(s) != SINK_OK)
+            s->disk.clock_us += 100000;
+        for (int good = 0; good <= i % 3; good++)
+            assert_int_equal(stream_turn(s), SINK_OK);
+        int64_t acked_seq = s->acked_seq;
+        s->disk.mode = DISK_LIES;
+        s->disk.loss = i % 2 ? LOST_TO_ZEROS : LOST_FIRST_PAGE;
+        s->disk.at = s->disk.calls;
+        assert_int_equal(stream_turn(s), SINK_LATER);
+        assert_non_null(strstr(s->reason, "is not on the disk"));
+        assert_int_equal(s->acked_seq, acked_seq);
+        assert_int_equal(stream_check(s).last, acked_seq > 0 ? acked_seq : -1);
+    }
+    stream_deliver(s);
+    stream_complete(s);
+}
+
+/* A segment is not looked at again: what its last sync said is looked at before it gets its name. */
+static void a_lie_at_the_end_of_a_segment_is_found_before_its_name(void **state)
+{
+    struct stream *s = *state;
+
+    rotate_often(s);
+    s->settings.jsonl.max_size_bytes = 3400; /* two batches, not three */
+    stream_events(s, 200);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    s->disk.mode = DISK_LIES;
+    s->disk.loss = LOST_TO_ZEROS;
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_int_equal(s->acked_seq, 14);
+    assert_int_equal(stream_turn(s), SINK_LATER);
+    assert_non_null(strstr(s->reason, "is not on the disk"));
+    assert_int_equal(stream_check(s).last, 7);
+    stream_deliver(s);
+    stream_complete(s);
+    assert_true(count_segments(s) > 10);
+}
+
 static void a_disk_that_stays_full_is_asked_less_and_less_often(void **state)
 {
     struct stream *s = *state;
@@ -581,6 +653,9 @@ int main(void)
         stream_test(a_failed_sync_seals_the_file),
         stream_test(a_failed_first_sync_leaves_no_segment),
         stream_test(killed_while_sealing_the_next_start_finds_the_damage),
+        stream_test(a_disk_that_lied_before_it_failed_is_found_out),
+        stream_test(after_a_failed_sync_the_disk_is_not_taken_at_its_word),
+        stream_test(a_lie_at_the_end_of_a_segment_is_found_before_its_name),
         stream_test(a_disk_that_stays_full_is_asked_less_and_less_often),
         stream_test(truncated_by_somebody_it_is_written_again),
         stream_test(emptied_by_somebody_it_is_written_again),
