@@ -81,6 +81,7 @@ int ctl_get(struct ctl *, int argc, char **argv);
 int ctl_delete(struct ctl *, int argc, char **argv);
 int ctl_emit(struct ctl *, int argc, char **argv);
 int ctl_events(struct ctl *, int argc, char **argv);     /* events.c */
+int ctl_history(struct ctl *, int argc, char **argv);    /* history_command.c */
 int ctl_tail(struct ctl *, int argc, char **argv);       /* tail.c */
 int ctl_snapshot(struct ctl *, int argc, char **argv);   /* snapshot.c */
 int ctl_consumers(struct ctl *, int argc, char **argv);  /* consumers.c */

@@ -31,6 +31,8 @@ static const struct command commands[] = {
      ctl_emit},
     {"events", "[--after SEQ] [--limit N] [--follow]", "Prints what is in change_log, one JSON object per line.",
      ctl_events},
+    {"history", "TABLE KEY", "Prints every revision of a row that change_log still has, and what it changed.",
+     ctl_history},
     {"tail", "FILE --consumer NAME [--from start|now|SEQ] [--follow] [--exec CMD]",
      "Prints the events of a JSONL stream after NAME's cursor, or gives them to CMD, and acknowledges them.", ctl_tail},
     {"snapshot", "[TABLE…]", "Prints every row of the tables as of one seq, one event of op `row` per line.",

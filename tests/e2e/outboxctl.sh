@@ -287,7 +287,7 @@ run --version
 ok "--version" all exits 0 and grep -q '^outboxctl [0-9]' out
 run --help
 lists_all() {
-    for name in init schema set new-source status upsert get delete emit events tail snapshot consumers failed replay verify; do
+    for name in init schema set new-source status upsert get delete emit events history tail snapshot consumers failed replay verify; do
         grep -q "^  $name " out || { echo "# $name is missing"; return 1; }
     done
 }
