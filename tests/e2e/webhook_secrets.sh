@@ -56,7 +56,7 @@ printf 'Authorization: Bearer canary\nX-Api-Key: canary\n' >header
 cat >handle <<END
 env >$TMP/heard/environ
 p=\$PPID
-while grep -q outbox-relay /proc/\$p/cmdline; do
+while [ "\$p" -gt 1 ]; do
     tr '\\0' ' ' </proc/\$p/cmdline
     p=\$(sed -n 's/^PPid:[[:blank:]]*//p' /proc/\$p/status)
 done >$TMP/heard/arguments
@@ -70,6 +70,8 @@ sink hook {
     header = "file:header"
     backoff = "10ms,20ms"
     max-attempts = 2
+    on-dead = skip
+    concurrency = 1
 }
 sink command {
     exec = "./handle"
@@ -77,15 +79,13 @@ sink command {
 END
 export OUTBOX_WEBHOOK_SECRET
 OUTBOX_WEBHOOK_SECRET=$(cat secret)
-emit 2 bad
-emit 2 odd
-emit 4 poison
 for level in error warn info debug; do
     for format in text json; do
+        for key in odd bad poison worse worst; do emit 1 "$key"; done
         relay --config relay.conf --log-level "$level" --log-format "$format" --once
         cat "$TMP/out" "$TMP/err" >"$TMP/heard/$level-$format"
         relay --webhook file:nowhere --webhook-secret-file secret --consumer nowhere \
-            --max-attempts 1 --log-level "$level" --log-format "$format" --once
+            --log-level "$level" --log-format "$format" --once
         cat "$TMP/out" "$TMP/err" >>"$TMP/heard/$level-$format"
     done
 done
@@ -123,14 +123,15 @@ sed -i 's/^    header/    secret-file = "secret"\n&/' relay.conf
 complain secret secret "whsec_canary"
 
 for command in status 'status --json' 'consumers list' 'consumers list --json' 'failed list' 'failed list --json' \
-    'failed show 1' 'failed show 1 --json' 'failed show 5'; do
+    'failed show 2' 'failed show 2 --json' 'failed show 3'; do
     # shellcheck disable=SC2086 # a command with its options
     outboxctl --db "$DB" $command >"$TMP/heard/ctl ${command// /-}" 2>&1
 done
 sqlite3 "$DB" .dump >"$TMP/heard/database"
 cp "$DB".*.lock "$TMP/heard/"
+ok "an endpoint was said to be down" grep -q 'is down' "$TMP/heard/debug-text"
 ok "much was heard" [ "$(cat "$TMP"/heard/* | wc -c)" -gt 10000 ]
-ok "of dead letters too" grep -q '400 Bad Request' "$TMP/heard/ctl failed-show-1"
+ok "of dead letters too" grep -q '400 Bad Request' "$TMP/heard/ctl failed-show-2"
 is "and nowhere the canary" "$(grep -rlE "canary|$(printf canary | base64 | cut -c1-7)" "$TMP/heard")" ""
 is "nor a signature" "$(grep -rlE 'v1,[A-Za-z0-9+/]{20}' "$TMP/heard")" ""
 ok "which was sent" grep -q 'Authorization: Bearer canary' "$LOG"
