@@ -46,6 +46,7 @@ static void step(struct bare *b, sqlite3_stmt *st)
 static void bare_open(struct bare *b, sqlite3 *db)
 {
     b->db = db;
+    sqlite3_wal_autocheckpoint(db, 1000); /* SQLite's own; the handle checkpoints after its own commits only */
     b->begin = prepare(db, "BEGIN IMMEDIATE");
     b->commit = prepare(db, "COMMIT");
     b->write = prepare(db, "INSERT INTO orders(id, status, note) VALUES (?1, ?2, ?3) RETURNING " IMAGE);

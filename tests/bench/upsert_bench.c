@@ -45,6 +45,7 @@ static void run(sqlite3 *db, sqlite3_stmt *st)
 static void bare_open(struct bare *b, sqlite3 *db)
 {
     b->db = db;
+    sqlite3_wal_autocheckpoint(db, 1000); /* SQLite's own; the handle checkpoints after its own commits only */
     b->begin = prepare(db, "BEGIN IMMEDIATE");
     b->commit = prepare(db, "COMMIT");
     b->read = prepare(db, "SELECT revision, " IMAGE " FROM orders WHERE id = ?1");
