@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "database.h"
+#include "descriptors.h"
 #include "exit_codes.h"
 #include "ledger.h"
 #include "log.h"
@@ -254,7 +255,8 @@ static void reload(struct relay *r)
     struct relay_settings settings = {0};
     char message[MESSAGE_SIZE] = "";
     bool good = settings_load(&settings, r->argc, r->argv, message, sizeof message) == SETTINGS_OK &&
-                check_settings(&settings, r, message, sizeof message) == EXIT_DONE;
+                check_settings(&settings, r, message, sizeof message) == EXIT_DONE &&
+                descriptors_reserve(&settings, message, sizeof message);
     struct generation *fresh = good ? generation_new(&settings) : NULL;
     if (!fresh) {
         log_write(LOG_LEVEL_ERROR, NULL, "the settings stay as they are: %s", message);
@@ -325,7 +327,7 @@ static int take_signals(sigset_t *handled)
 static int start(struct relay *r, sigset_t *handled)
 {
     char message[MESSAGE_SIZE] = "";
-    const struct relay_settings *settings = &r->generation->settings;
+    struct relay_settings *settings = &r->generation->settings;
     r->signal_fd = take_signals(handled);
     r->notify_fd = eventfd(0, EFD_CLOEXEC);
     if (r->signal_fd < 0 || r->notify_fd < 0) {
@@ -333,6 +335,8 @@ static int start(struct relay *r, sigset_t *handled)
         return EXIT_TEMPORARY;
     }
     int code = check_settings(settings, r, message, sizeof message);
+    if (code == EXIT_DONE && !descriptors_reserve(settings, message, sizeof message))
+        code = EXIT_PERMANENT;
     if (code == EXIT_DONE)
         code = ledger_open(r->db_path, &r->ledger, message, sizeof message);
     for (int i = 0; code == EXIT_DONE && i < settings->sink_count; i++)
