@@ -209,7 +209,7 @@ static int configure(outbox *ob, const outbox_open_options *o)
 
 static int open_database(outbox *ob, const char *path, const outbox_open_options *o)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX;
     if (!(o->flags & OUTBOX_OPEN_EXISTING))
         flags |= SQLITE_OPEN_CREATE;
     else if (access(path, F_OK) != 0)

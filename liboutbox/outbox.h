@@ -106,7 +106,9 @@ OUTBOX_API int outbox_migrate(outbox *);
 /* The whole schema as SQL text, static: for applications that own their migrations. Run it in one transaction. */
 OUTBOX_API const char *outbox_schema_sql(void);
 
-OUTBOX_API sqlite3 *outbox_db(outbox *); /* the connection, for the application's own statements */
+/* The connection, for the application's own statements. One that outbox_open() opened has no mutex of its own
+ * (SQLITE_OPEN_NOMUTEX): like its handle it is one thread's at a time, sqlite3_interrupt() excepted. */
+OUTBOX_API sqlite3 *outbox_db(outbox *);
 
 /* The last failure in words, valid until the next call on the handle. NULL: the words of this thread's last outbox_open,
  * outbox_attach, outbox_pool_open or outbox_pool_run that failed. */
