@@ -34,6 +34,14 @@ static int refuse_aborted(outbox *ob)
                 "SQLite has rolled back the transaction that was open; call outbox_rollback and start it again");
 }
 
+/* The transaction that ended with code is gone. A disk that was full has the WAL's room again after a checkpoint. */
+static int relieve(outbox *ob, int code)
+{
+    if (code == OUTBOX_FULL && ob->keeps_wal)
+        wal_keeper_relieve(&ob->keeper);
+    return code;
+}
+
 /* COMMIT, and whatever it says no transaction is open afterwards. */
 static int commit(outbox *ob)
 {
@@ -43,7 +51,7 @@ static int commit(outbox *ob)
     /* The commit stands; a checkpoint that could not be made now is made after a later one. */
     if (code == OUTBOX_OK && ob->keeps_wal)
         wal_keeper_tend(&ob->keeper);
-    return code;
+    return relieve(ob, code);
 }
 
 int outbox_begin(outbox *ob)
@@ -147,7 +155,7 @@ static int leave_own(outbox *ob, int code)
         return commit(ob);
     if (!sqlite3_get_autocommit(ob->db))
         rollback_quietly(ob);
-    return code;
+    return relieve(ob, code);
 }
 
 /* SQLite has ended the application's transaction under us: all of it is gone, not only our part. */
@@ -156,7 +164,7 @@ static int leave_aborted(outbox *ob, int cause_code)
     char cause[MESSAGE_SIZE / 2];
     sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
     ob->aborted = true;
-    ob->cause = cause_code;
+    ob->cause = relieve(ob, cause_code);
     return fail(ob, OUTBOX_ABORTED, "SQLite has rolled the whole transaction back: %s", cause);
 }
 

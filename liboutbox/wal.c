@@ -6,9 +6,14 @@
 #include "wal.h"
 
 #include <stddef.h>
+#include <sys/statvfs.h>
 
-/* Past a checkpoint that could not be complete (a reader needs old frames), the next is tried so many frames later. */
-enum { RETRY_FRAMES = WAL_CHECKPOINT_FRAMES / 4 };
+enum {
+    /* Past a checkpoint that could not be complete (a reader needs old frames), the next is tried so many later. */
+    RETRY_FRAMES = WAL_CHECKPOINT_FRAMES / 4,
+    LOOK_FRAMES = WAL_CHECKPOINT_FRAMES / 10, /* a look at the room costs 2 us */
+    LITTLE_BYTES = 4 * 1024 * 1024            /* a WAL of WAL_CHECKPOINT_FRAMES, and as much for the database to grow */
+};
 
 int wal_sync(sqlite3 *db)
 {
@@ -36,6 +41,8 @@ static int after_commit(void *arg, sqlite3 *db, const char *name, int frames)
 
     (void)db;
     if (sqlite3_stricmp(name, "main") == 0) {
+        if (frames < k->frames)
+            k->look_frames = LOOK_FRAMES;
         k->frames = frames;
         if (frames < WAL_CHECKPOINT_FRAMES) /* the WAL has begun anew */
             k->due_frames = WAL_CHECKPOINT_FRAMES;
@@ -45,7 +52,7 @@ static int after_commit(void *arg, sqlite3 *db, const char *name, int frames)
 
 void wal_keeper_init(struct wal_keeper *k, sqlite3 *db)
 {
-    *k = (struct wal_keeper){.db = db, .due_frames = WAL_CHECKPOINT_FRAMES};
+    *k = (struct wal_keeper){.db = db, .due_frames = WAL_CHECKPOINT_FRAMES, .look_frames = LOOK_FRAMES};
     k->guarded = wal_reset_race(sqlite3_libversion_number());
     if (k->guarded)
         sqlite3_wal_hook(db, after_commit, k); /* in the place of SQLite's own, which checkpoints */
@@ -86,19 +93,50 @@ static int checkpoint_under_lock(struct wal_keeper *k)
         return rc;
     rc = sqlite3_wal_checkpoint_v2(k->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
     sqlite3_exec(k->helper, "ROLLBACK", NULL, NULL, NULL); /* it wrote nothing */
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK) {
         k->due_frames = frames + RETRY_FRAMES; /* more than there are; less once the WAL begins anew */
+        k->pressed = k->pressed && copied < frames;
+    }
     return rc;
 }
 
-int wal_keeper_tend(struct wal_keeper *k)
+static int checkpoint(struct wal_keeper *k)
 {
-    if (!k->guarded || k->frames < k->due_frames || !sqlite3_get_autocommit(k->db))
-        return SQLITE_OK;
+    int frames = 0, copied = 0;
+
+    if (!k->guarded) {
+        int rc = sqlite3_wal_checkpoint_v2(k->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+        k->pressed = k->pressed && (rc != SQLITE_OK || copied < frames);
+        return rc;
+    }
     if (!k->helper) {
         int rc = open_helper(k);
         if (rc != SQLITE_OK)
             return rc;
     }
     return checkpoint_under_lock(k);
+}
+
+static bool has_little_room(struct wal_keeper *k)
+{
+    struct statvfs room;
+
+    if (k->frames < k->look_frames)
+        return false;
+    k->look_frames = k->frames + LOOK_FRAMES;
+    return statvfs(sqlite3_db_filename(k->db, "main"), &room) == 0 &&
+           (double)room.f_bavail * (double)room.f_frsize < LITTLE_BYTES;
+}
+
+int wal_keeper_tend(struct wal_keeper *k)
+{
+    bool due = k->pressed || (k->guarded && (k->frames >= k->due_frames || has_little_room(k)));
+
+    return due && sqlite3_get_autocommit(k->db) ? checkpoint(k) : SQLITE_OK;
+}
+
+void wal_keeper_relieve(struct wal_keeper *k)
+{
+    k->pressed = true;
+    wal_keeper_tend(k);
 }

@@ -50,6 +50,8 @@ static void failed(struct ledger *l, int rc)
     snprintf(words, sizeof words, "%s", sqlite3_errmsg(l->db));
     if (!sqlite3_get_autocommit(l->db))
         sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+    if ((rc & 0xff) == SQLITE_FULL)
+        wal_keeper_relieve(&l->keeper);
     int64_t now = clock_monotonic_us();
     if (!database_error_is_temporary(rc)) {
         pthread_mutex_lock(&l->mutex);
@@ -230,6 +232,8 @@ static void reclaim(struct ledger *l)
     enum janitor_result result = database_moved(l->db) ? JANITOR_LATER : janitor_slice(&l->janitor, timestamp_now_us());
     if (result == JANITOR_MORE)
         wal_keeper_tend(&l->keeper);
+    else if (result == JANITOR_LATER && sqlite3_errcode(l->db) == SQLITE_FULL)
+        wal_keeper_relieve(&l->keeper);
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&l->mutex);
     switch (result) {

@@ -1,16 +1,12 @@
 #!/usr/bin/env bash
-# The database under a stream: full, failing under a writer, replaced while it is read; a slow disk; a machine without
-# inotify; another database that wants the same stream. R10, R27, R31, R41, R43, R44.
+# The database under a stream: failing under a writer, replaced while it is read; a slow disk; a machine without
+# inotify; another database that wants the same stream. R10, R27, R31, R41, R44. A full disk is in jsonl_full.sh.
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
 # shellcheck source=tests/support/stream.sh
 . "$ROOT/tests/support/stream.sh"
 # shellcheck source=tests/torture/common.sh
 . "$ROOT/tests/torture/common.sh"
-
-if [ "$(id -u)" = 0 ] && [ -z "${IN_NAMESPACE:-}" ] && unshare -m true 2>/dev/null; then
-    IN_NAMESPACE=1 exec unshare -m "$0"
-fi
 
 stream_database() { { echo 'PRAGMA journal_mode=WAL;'; cat "$ROOT"/schema/*.sql; } | sqlite3 "$DB" >/dev/null; }
 stream_sql() { sqlite3 -cmd '.timeout 10000' "$DB" "$1"; }
@@ -32,34 +28,6 @@ ends() { # WITHIN_SECONDS: the exit code of the relay in $code; one that doesn't
     wait "$relay"
     code=$?
 }
-
-# ---- A full disk (R43)
-
-if [ -n "${IN_NAMESPACE:-}" ] && mkdir "$TMP/small" && mount -t tmpfs -o size=16m none "$TMP/small" 2>/dev/null; then
-    DB=$TMP/small/app.db
-    new_stream
-    start
-    ok 'a line is delivered' await 10 stream_is_complete
-    dd if=/dev/zero of="$TMP/small/ballast" bs=1k count=15500 2>/dev/null
-    writer_start a 0 1000
-    ok 'full: the writer is told' await 20 grep -qi 'full' "$TMP/writer-a.out"
-    ok 'full: what is committed is delivered' await 10 stream_is_complete
-    rm "$TMP/small/ballast"
-    told=$(wc -l <"$LEDGERS/a")
-    writes_again() { [ "$(tail -n "+$told" "$LEDGERS/a" | grep -c ^OK)" -gt 20 ]; }
-    ok 'full: with room again the writer goes on' await 20 writes_again
-    writers_stop
-    ok 'full: and so does the same relay' kill -0 "$relay"
-    kill "$relay"
-    ends 20
-    is 'full: which ends as if nothing had been' "$code" 0
-    ok 'full: all is drained' relay_once
-    judge 'full: nothing that was told OK is missing, and nothing else is there' --drained
-    umount "$TMP/small"
-    DB=$TMP/app.db
-else
-    skip 'a full disk under the database' 'may not mount a small file system of its own'
-fi
 
 # ---- Syncs that fail, and syncs that are slow (R10, R44)
 

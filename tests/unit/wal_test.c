@@ -148,6 +148,52 @@ static void another_writer_is_not_waited_for(void **state)
     sqlite3_close(other);
 }
 
+/* After FULL the WAL's room is what there is: it is used again by the next commit, however short the WAL was. */
+static void a_full_disk_gets_the_room_of_the_wal_back(void **state)
+{
+    struct place *place = *state;
+    struct wal_keeper k;
+
+    wal_keeper_init(&k, place->db);
+    for (int i = 0; i < 30; i++)
+        run(place->db, "INSERT INTO t VALUES (randomblob(3000))");
+    int frames = frames_on_disk(place);
+    run(place->db, "PRAGMA max_page_count = 1"); /* as many as it has: the next row is too much */
+    assert_int_equal(sqlite3_exec(place->db, "INSERT INTO t VALUES (zeroblob(9000))", NULL, NULL, NULL), SQLITE_FULL);
+    wal_keeper_relieve(&k);
+    run(place->db, "PRAGMA max_page_count = 100000");
+    for (int i = 0; i < 10; i++)
+        run(place->db, "INSERT INTO t VALUES (randomblob(3000))");
+    assert_int_equal(frames_on_disk(place), frames);
+    wal_keeper_fini(&k);
+}
+
+static void what_a_reader_holds_back_is_tried_again_until_it_is_done(void **state)
+{
+    struct place *place = *state;
+    struct wal_keeper k;
+    sqlite3 *reader = open_db(place->path);
+    sqlite3_stmt *read;
+
+    wal_keeper_init(&k, place->db);
+    run(reader, "BEGIN");
+    assert_int_equal(sqlite3_prepare_v2(reader, "SELECT count(*) FROM t", -1, &read, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(read), SQLITE_ROW);
+    for (int i = 0; i < 30; i++)
+        run(place->db, "INSERT INTO t VALUES (randomblob(3000))");
+    wal_keeper_relieve(&k);
+    run(place->db, "INSERT INTO t VALUES (randomblob(3000))");
+    int frames = frames_on_disk(place);
+    assert_true(frames > 30);
+    sqlite3_finalize(read);
+    run(reader, "COMMIT");
+    assert_int_equal(wal_keeper_tend(&k), SQLITE_OK);
+    run(place->db, "INSERT INTO t VALUES (randomblob(3000))");
+    assert_int_equal(frames_on_disk(place), frames);
+    wal_keeper_fini(&k);
+    sqlite3_close(reader);
+}
+
 static void a_reader_does_not_make_each_commit_checkpoint(void **state)
 {
     struct place *place = *state;
@@ -275,6 +321,8 @@ int main(void)
         TEST(steady_commits_keep_the_wal_short),
         TEST(without_its_turn_nothing_is_checkpointed),
         TEST(another_writer_is_not_waited_for),
+        TEST(a_full_disk_gets_the_room_of_the_wal_back),
+        TEST(what_a_reader_holds_back_is_tried_again_until_it_is_done),
         TEST(a_reader_does_not_make_each_commit_checkpoint),
         TEST(keepers_of_several_processes_leave_the_database_whole),
         TEST(what_was_read_is_synced_through_sqlites_handle),
