@@ -75,12 +75,21 @@ static bool copy_out(CURLU *u, const char *scheme, const char *host, char **url,
     return done;
 }
 
+/* curl takes https:/x and https:///x for a host x, where somebody has most likely left the host out. */
+static bool has_two_slashes(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    return !colon || strspn(colon + 1, "/") == 2;
+}
+
 bool url_check(const char *text, char **url, char **shown, char *why, size_t why_size)
 {
     char *scheme = NULL, *host = NULL;
     bool good = false;
     CURLU *u = curl_url();
     CURLUcode code = u ? curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK && !has_two_slashes(text))
+        code = CURLUE_NO_HOST;
     if (code == CURLUE_OK)
         code = get_origin(u, &scheme, &host);
     if (code != CURLUE_OK)
