@@ -65,7 +65,7 @@ Q := @
 say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
-.PHONY: all help demo test check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
+.PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -75,6 +75,7 @@ help:
 	@echo 'make              the library and the programs, in $(BUILD)/'
 	@echo 'make demo         a real application, its events in a file and at a receiver'
 	@echo 'make test [T=x]   all tests, or those with x in their name'
+	@echo 'make test-node    those of contrib/node; builds better-sqlite3 once, in a minute or so'
 	@echo 'make asan|tsan|valgrind   the tests under a checker'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
@@ -206,6 +207,12 @@ build-tests: all examples $(UNIT) $(SUPPORT) $(TORTURE)
 test: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) JOBS=$(JOBS) tests/run $(T)
+
+# contrib/node, with better-sqlite3 built for it the first time
+test-node: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@BUILD=$(BUILD) bash tests/support/node.sh
+	@BUILD=$(BUILD) JOBS=$(JOBS) tests/run node
 
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined OPTIMISE='-O1 -g' test
