@@ -15,6 +15,7 @@ NODE_PATH=$NODE_PACKAGES node --test-reporter=tap "$ROOT/contrib/node/test/outbo
 rc=$?
 grep -E '^(not )?ok ' "$TMP/out"
 grep -qE '^not ok' "$TMP/out" && grep -vE '^(ok|1\.\.)' "$TMP/out" | sed 's/^/# /'
+# shellcheck disable=SC2034 # tap.sh's
 tap_count=$(grep -cE '^(not )?ok ' "$TMP/out")
 is "contrib/node's tests ran to their end" "$rc:$(grep -c '^1\.\.' "$TMP/out")" 0:1
 done_testing

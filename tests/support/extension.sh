@@ -1,5 +1,5 @@
 # extension.sh — mod_outbox.so in other people's programs, for end-to-end scripts; sourced after tap.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 export OUTBOX_EXTENSION=$BUILD/mod_outbox.so
 
