@@ -51,5 +51,48 @@ mkdir conf && head -c 32 /dev/urandom | base64 >conf/billing.secret && chmod 600
 block '' 'sink events' | sed "s|/var/lib/shop/shop.db|$TMP/shop.db|; s|/var/log/shop|$TMP/conf|; s|/etc/shop|$TMP/conf|" >conf/relay.conf
 ok "the config is understood" outbox-relay --config conf/relay.conf --check-config
 
+# ---- The extension, in the languages that are installed ----
+. "$ROOT/tests/support/extension.sh"
+. "$ROOT/tests/support/node.sh"
+mkdir sql && cd sql || exit 1
+block sql '.load' | sed "s|/usr/local/lib/mod_outbox|$BUILD/mod_outbox|" >shell.sql
+is "the sqlite3 shell runs its part as it stands" "$(host sqlite3 -bail shop.db <shell.sql 2>&1)" '1
+1
+2
+{"id":"o-8","total":10.0,"revision":2}
+3
+4
+1|insert|{"id":"o-8","total":9.5,"revision":1}
+2|update|{"id":"o-8","total":10.0,"revision":2}
+3|delete|
+1|insert|o-8
+2|update|o-8
+3|emit|m-2
+4|delete|o-8
+4'
+if [ -n "$PYTHON" ]; then
+    block python 'import outbox' >shop.py
+    rm -f shop.db*
+    is "Python runs its part as it stands" "$(PYTHONPATH=$ROOT/contrib/python PYTHONDONTWRITEBYTECODE=1 host "$PYTHON" shop.py 2>&1)" \
+        'not written: it is at 1
+orders insert o-9
+orders delete o-9
+mail emit m-3'
+else
+    skip "Python runs its part as it stands" "$no_python"
+fi
+reason=$(node_reason)
+if [ -z "$reason" ]; then
+    block js "import outbox" >shop.mjs
+    rm -f shop.db*
+    mkdir node_modules && ln -s "$ROOT/contrib/node" node_modules/outbox-sqlite
+    is "Node runs its part as it stands" "$(NODE_PATH=$NODE_PACKAGES node shop.mjs 2>&1)" \
+        'not written: it is at 1
+orders insert o-10'
+else
+    skip "Node runs its part as it stands" "$reason"
+fi
+cd .. || exit 1
+
 is "nothing but outbox_* is exported" "$(nm -D --defined-only "$BUILD/liboutbox.so.0" | awk '$3 !~ /^outbox_/ {print $3}' | grep -v '^_' | head -3)" ""
 done_testing
