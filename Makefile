@@ -225,7 +225,7 @@ valgrind: check-deps
 	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
 
 torture: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/tests/jsonl_segments_test
 	@BUILD=$(BUILD) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
 
 bench: check-deps

@@ -55,20 +55,22 @@ fi
 
 # ---- No inotify (R41)
 
-# shellcheck disable=SC2016 # for the inner shell
-without_inotify='echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
-if unshare -Ur sh -c "$without_inotify" sh true 2>/dev/null; then
-    new_stream
-    start unshare -Ur sh -c "$without_inotify" sh
-    ok 'without inotify what is owed is delivered' await 10 stream_is_complete
-    stream_emit 3
-    ok 'and so is what comes later' await 10 stream_is_complete
-    kill "$relay"
-    ends 20
-    is 'it ends as it should' "$code" 0
-else
-    skip 'without inotify' 'may not make a user namespace'
-fi
+for limit in max_inotify_instances max_inotify_watches; do
+    # shellcheck disable=SC2016 # for the inner shell
+    without_inotify='echo 0 >/proc/sys/user/'$limit' && exec "$@"'
+    if unshare -Ur sh -c "$without_inotify" sh true 2>/dev/null; then
+        new_stream
+        start unshare -Ur sh -c "$without_inotify" sh
+        ok "$limit 0: without inotify what is owed is delivered" await 10 stream_is_complete
+        stream_emit 3
+        ok "$limit 0: and so is what comes later" await 10 stream_is_complete
+        kill "$relay"
+        ends 20
+        is "$limit 0: it ends as it should" "$code" 0
+    else
+        skip "$limit 0: without inotify" 'may not make a user namespace'
+    fi
+done
 
 # ---- The file is another one now (R27)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The stream's directory fails a running relay, one way after the other: no inodes, no new names, gone, closed to its
-# user, a limit on the size of files. Each time the database keeps what is owed, the fault is named, and when it has
+# The stream's directory fails a running relay, one way after the other: no inodes, no new names, a file that may not be
+# written, a file system that is read-only, gone, closed to its user, a limit on the size of files. Each time the database keeps what is owed, the fault is named, and when it has
 # passed the relay goes on by itself, with nothing lost, torn or repeated. R42; a full disk is in jsonl_faults.sh.
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
@@ -67,6 +67,34 @@ if [ "$(id -u)" = 0 ] && chattr +i "$TMP/logs" 2>/dev/null && chattr -i "$TMP/lo
     mkdir "$TMP/logs"
 else
     skip 'no new names' 'may not make a directory immutable here'
+fi
+
+if [ "$(id -u)" = 0 ] && : >"$TMP/logs/x" && chattr +i "$TMP/logs/x" 2>/dev/null; then
+    chattr -i "$TMP/logs/x" && rm "$TMP/logs/x"
+    begin env
+    break_it() { chattr +i "$TMP/logs/events.jsonl"; }
+    mend_it() { chattr -i "$TMP/logs/events.jsonl"; }
+    outage 'not to be written' 'writing: Operation not permitted' 8
+    end 'not to be written'
+    mkdir "$TMP/logs"
+else
+    skip 'not to be written' 'may not make a file immutable here'
+fi
+
+# The kernel refuses to make a file system read-only below who writes to it, and where it has done so itself there is no
+# way back but to mount it anew: so it is strace that says EROFS, four times.
+if strace -f -o /dev/null true 2>/dev/null; then
+    begin strace -f -qq -o "$TMP/trace" -P "$TMP/logs/events.jsonl" -e trace=pwrite64 -e inject=pwrite64:error=EROFS:when=2..5
+    break_it() { :; }
+    mend_it() { :; }
+    outage 'read-only' 'writing: Read-only file system'
+    is 'read-only: it was tried again each time' "$(grep -c INJECTED "$TMP/trace")" 4
+    relay=$(pgrep -P "$relay")
+    kill "$relay"
+    await 10 eval "! kill -0 $relay"
+    rm -rf "$TMP/logs" && mkdir "$TMP/logs"
+else
+    skip 'read-only' 'strace is missing or not permitted'
 fi
 
 begin env

@@ -343,7 +343,7 @@ static inline struct checked stream_check(const struct stream *s)
 {
     struct checked sum = {0};
     int64_t last_seq = -1;
-    char *names[4096];
+    static char *names[16384];
     size_t count = 0;
     sqlite3_stmt *valid;
     struct dirent *entry;
@@ -352,7 +352,7 @@ static inline struct checked stream_check(const struct stream *s)
     assert_int_equal(sqlite3_prepare_v2(s->db, "SELECT json_valid(?)", -1, &valid, NULL), SQLITE_OK);
     while ((entry = readdir(dir)) != NULL)
         if (strncmp(entry->d_name, "events.", 7) == 0 && !strstr(entry->d_name, ".lock")) {
-            assert_true(count < 4096);
+            assert_true(count < sizeof names / sizeof *names);
             names[count++] = strdup(entry->d_name);
         }
     closedir(dir);

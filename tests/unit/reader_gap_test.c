@@ -217,9 +217,29 @@ static void repeated_lines_are_handed_out_once(void **state)
 }
 
 /* A new file with the old one's inode (ext4 gives it at once; where the file system doesn't, it is a new file). */
+/* A new, empty file at path that has got the inode of one that was deleted. False: this file system gives out new ones. */
+static bool make_with_inode(const char *path, ino_t wanted)
+{
+    char aside[200];
+    struct stat status;
+
+    for (int i = 0; i < 200; i++) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &status), 0);
+        close(fd);
+        if (status.st_ino == wanted)
+            return true;
+        snprintf(aside, sizeof aside, "%.150s.%d", path, i); /* kept, so that the next one gets another */
+        assert_int_equal(rename(path, aside), 0);
+    }
+    return false;
+}
+
 static void a_new_file_in_an_old_inode_is_read_from_its_start(void **state)
 {
     struct bench *b = *state;
+    struct stat old;
     writer_write(&b->w, 5);
     open_reader(b);
     expect(b, 1, 5);
@@ -227,7 +247,10 @@ static void a_new_file_in_an_old_inode_is_read_from_its_start(void **state)
     detach(b);
     close(b->w.fd);
     b->w.fd = -1;
+    assert_int_equal(stat(b->w.path, &old), 0);
     assert_int_equal(unlink(b->w.path), 0);
+    if (!make_with_inode(b->w.path, old.st_ino))
+        print_message("# %s: inodes are not used again here; only the rest is tested\n", b->w.path);
     writer_write(&b->w, 8);
     attach(b);
     open_reader(b);
