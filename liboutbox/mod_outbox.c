@@ -76,10 +76,12 @@ void module_leave(struct module *m)
 /* ---- Loading ---- */
 
 /* SQLite hands over its table of functions, and there is one place to keep it: a second SQLite's connections would be
- * worked on by the first one's code. */
-static bool another_sqlite(const sqlite3_api_routines *api)
+ * worked on by the first one's code. Two threads may load it at the same moment. */
+static bool keep(const sqlite3_api_routines *api)
 {
-    return sqlite3_api && sqlite3_api != api;
+    const sqlite3_api_routines *kept = NULL;
+    return __atomic_compare_exchange_n(&sqlite3_api, &kept, api, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+           kept == api;
 }
 
 /* Loaded on this connection before: its functions are in use, perhaps by the very statement that loads us. */
@@ -117,16 +119,15 @@ EXPORTED int sqlite3_outbox_init(sqlite3 *db, char **message, const sqlite3_api_
 
 int sqlite3_modoutbox_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
-    if (another_sqlite(api)) {
-        *message = api->mprintf("mod_outbox is in use by another copy of SQLite in this process; two copies of it drop "
-                                "each other's locks, so one process takes one");
-        return SQLITE_MISUSE;
-    }
     if (api->libversion_number() < OLDEST_SQLITE) {
         *message = api->mprintf("mod_outbox needs SQLite 3.40 or later; this is %s", api->libversion());
         return SQLITE_ERROR;
     }
-    SQLITE_EXTENSION_INIT2(api);
+    if (!keep(api)) {
+        *message = api->mprintf("mod_outbox is in use by another copy of SQLite in this process; two copies of it drop "
+                                "each other's locks, so one process takes one");
+        return SQLITE_MISUSE;
+    }
     return loaded_already(db) ? SQLITE_OK : load(db);
 }
 
