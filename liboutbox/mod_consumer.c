@@ -113,7 +113,7 @@ static int read_from(struct call *c, int *from)
 int function_take(struct call *c)
 {
     const char *name;
-    outbox_reader *reader;
+    outbox_reader *reader = NULL;
     int from = OUTBOX_FROM_START;
     int64_t acked = 0;
     int code = argument_text(c, 0, "consumer", true, &name);

@@ -106,15 +106,15 @@ static int read_payload(struct call *c, const char **payload, ptrdiff_t *size, i
         return OUTBOX_OK;
     case SQLITE_INTEGER:
     case SQLITE_FLOAT: return fail(c->ob, OUTBOX_INVALID, "payload: give it as JSON text, a BLOB, or NULL");
-    default: *size = -1; return argument_text(c, 2, "payload", false, payload);
+    default: return argument_text(c, 2, "payload", false, payload);
     }
 }
 
 static int function_emit(struct call *c)
 {
     outbox_write_options options = {.size = sizeof options};
-    const char *topic, *key, *payload;
-    ptrdiff_t size;
+    const char *topic, *key, *payload = NULL;
+    ptrdiff_t size = -1;
     int64_t seq = 0;
     int code = argument_text(c, 0, "topic", true, &topic);
     if (code == OUTBOX_OK)
