@@ -70,7 +70,7 @@ static int64_t instructions(const char *signatures)
 
 static bool can_count(void)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
     printf("# skipped: what a sanitizer adds would be counted too\n");
     return false;
 #endif
