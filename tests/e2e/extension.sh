@@ -75,5 +75,7 @@ else
 fi
 
 make -C "$ROOT" --no-print-directory BUILD="$BUILD" ${SANITIZE:+SANITIZE=$SANITIZE} install DESTDIR="$TMP/root" PREFIX=/usr >"$TMP/install.log" 2>&1
-is "make install puts it into lib" "$(find "$TMP/root" -name 'mod_outbox*' -printf '%P %m\n')" "usr/lib/mod_outbox.so 755"
+is "make install puts it into lib, with its man page" "$(find "$TMP/root" -name 'mod_outbox*' -printf '%P %m\n' | sort)" \
+    "usr/lib/mod_outbox.so 755
+usr/share/man/man3/mod_outbox.3 644"
 done_testing
