@@ -12,8 +12,9 @@
 #include <openssl/evp.h>
 
 #include "envelope.h"
+#include "json_write.h"
 
-enum { HASH_DIGITS = 16, SEQ_SIZE = 24 };
+enum { HASH_DIGITS = 16 };
 
 bool batch_init(struct batch *b, int most)
 {
@@ -39,7 +40,7 @@ void batch_add(struct batch *b, struct window_event *e)
     const struct envelope *envelope = e->item;
 
     b->events[b->count++] = e;
-    b->bytes += envelope->size;
+    b->bytes += envelope->body.size;
 }
 
 static int by_seq(const void *a, const void *b)
@@ -50,21 +51,30 @@ static int by_seq(const void *a, const void *b)
 
 void batch_sort(struct batch *b)
 {
+    int sorted = 1; /* as they mostly are */
+
+    while (sorted < b->count && b->events[sorted - 1]->seq < b->events[sorted]->seq)
+        sorted++;
+    if (sorted >= b->count)
+        return;
     qsort(b->events, (size_t)b->count, sizeof *b->events, by_seq);
 }
 
 static bool hash_seqs(const struct batch *b, unsigned char hash[EVP_MAX_MD_SIZE])
 {
+    struct buffer seqs = {0};
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
-    char seq[SEQ_SIZE];
 
-    for (int i = 0; done && i < b->count; i++) {
-        int size = snprintf(seq, sizeof seq, "%s%" PRId64, i ? "," : "", b->events[i]->seq);
-        done = EVP_DigestUpdate(context, seq, (size_t)size);
+    for (int i = 0; i < b->count; i++) {
+        if (i)
+            buffer_append_byte(&seqs, ',');
+        json_write_int(&seqs, b->events[i]->seq);
     }
-    done = done && EVP_DigestFinal_ex(context, hash, NULL);
+    done = done && buffer_ok(&seqs) && EVP_DigestUpdate(context, seqs.data, seqs.size) &&
+           EVP_DigestFinal_ex(context, hash, NULL);
     EVP_MD_CTX_free(context);
+    buffer_free(&seqs);
     return done;
 }
 
@@ -87,7 +97,7 @@ bool batch_message(struct batch *b, enum event_format format, struct http_messag
     for (int i = 0; i < b->count; i++) {
         const struct envelope *e = b->events[i]->item;
         buffer_append_byte(&b->body, i ? ',' : '[');
-        buffer_append(&b->body, e->body, e->size);
+        buffer_append(&b->body, e->body.data, e->body.size);
     }
     buffer_append_byte(&b->body, ']');
     *out = (struct http_message){

@@ -16,11 +16,13 @@
 #include "json_scan.h"
 #include "timestamp.h"
 
+enum { POOL_COUNT_MAX = 2048, POOL_BYTES_MAX = 16384 /* of one */ };
+
 /* An envelope under construction: header lines are NUL-terminated one after another. */
 struct draft {
-    struct buffer body, headers, value;
-    int header_count;
-    const char *content_type, *error;
+    struct envelope *envelope;
+    struct buffer *body, *headers, *value; /* its own, and the pool's */
+    const char *error;
     char error_text[160];
 };
 
@@ -44,11 +46,11 @@ static void append_percent_encoded(struct buffer *out, const char *text, size_t 
 
 static void add_header(struct draft *d, const char *name, const char *value, size_t size)
 {
-    buffer_append_text(&d->headers, name);
-    buffer_append_text(&d->headers, ": ");
-    append_percent_encoded(&d->headers, value, size);
-    buffer_append_byte(&d->headers, 0);
-    d->header_count++;
+    buffer_append_text(d->headers, name);
+    buffer_append_text(d->headers, ": ");
+    append_percent_encoded(d->headers, value, size);
+    buffer_append_byte(d->headers, 0);
+    d->envelope->header_count++;
 }
 
 static void add_header_text(struct draft *d, const char *name, const char *value)
@@ -56,7 +58,7 @@ static void add_header_text(struct draft *d, const char *name, const char *value
     add_header(d, name, value, strlen(value));
 }
 
-/* The value of one of the event's headers, into d->value. */
+/* The value of one of the event's headers, into d->value-> */
 static bool find_header(struct draft *d, const outbox_event *event, const char *wanted)
 {
     struct json_walk walk;
@@ -68,9 +70,9 @@ static bool find_header(struct draft *d, const outbox_event *event, const char *
     while (json_walk_member(&walk, &name, &value)) {
         if (name.size != strlen(wanted) || strncasecmp(name.text, wanted, name.size) != 0 || value.type != JSON_STRING)
             continue;
-        buffer_clear(&d->value);
-        json_unescape(&d->value, &value);
-        return buffer_ok(&d->value);
+        buffer_clear(d->value);
+        json_unescape(d->value, &value);
+        return buffer_ok(d->value);
     }
     return false;
 }
@@ -78,9 +80,9 @@ static bool find_header(struct draft *d, const outbox_event *event, const char *
 /* Only what is a W3C trace context in form goes on. */
 static bool find_traceparent(struct draft *d, const outbox_event *event)
 {
-    const char *text = find_header(d, event, "traceparent") ? buffer_text(&d->value) : NULL;
+    const char *text = find_header(d, event, "traceparent") ? buffer_text(d->value) : NULL;
 
-    return text && d->value.size >= 55 && d->value.size <= 255 && strspn(text, "0123456789abcdef-") == d->value.size;
+    return text && d->value->size >= 55 && d->value->size <= 255 && strspn(text, "0123456789abcdef-") == d->value->size;
 }
 
 /* A line break would begin a header of its own, or the body. */
@@ -99,19 +101,19 @@ static bool has_control(const struct buffer *value)
 static void add_event_headers(struct draft *d, const outbox_event *event, char *const *names)
 {
     for (; names && *names && !d->error; names++) {
-        if (!find_header(d, event, *names) || d->value.size == 0)
+        if (!find_header(d, event, *names) || d->value->size == 0)
             continue;
-        if (has_control(&d->value)) {
+        if (has_control(d->value)) {
             snprintf(d->error_text, sizeof d->error_text,
                      "its header %s has a line break or another control byte in its value", *names);
             d->error = d->error_text;
             return;
         }
-        buffer_append_text(&d->headers, *names);
-        buffer_append_text(&d->headers, ": ");
-        buffer_append(&d->headers, d->value.data, d->value.size);
-        buffer_append_byte(&d->headers, 0);
-        d->header_count++;
+        buffer_append_text(d->headers, *names);
+        buffer_append_text(d->headers, ": ");
+        buffer_append(d->headers, d->value->data, d->value->size);
+        buffer_append_byte(d->headers, 0);
+        d->envelope->header_count++;
     }
 }
 
@@ -126,13 +128,13 @@ static void write_payload(struct draft *d, const struct source_row *row)
     if (row->error) {
         d->error = row->error;
     } else if (!event->payload) {
-        d->content_type = NULL;
+        d->envelope->content_type = NULL;
     } else if (event->payload_is_blob) {
-        d->content_type = "application/octet-stream";
-        buffer_append(&d->body, event->payload, event->payload_size);
+        d->envelope->content_type = "application/octet-stream";
+        buffer_append(d->body, event->payload, event->payload_size);
     } else {
-        d->content_type = "application/json";
-        if (!json_splice(&d->body, event->payload, event->payload_size, &error))
+        d->envelope->content_type = "application/json";
+        if (!json_splice(d->body, event->payload, event->payload_size, &error))
             d->error = error.reason;
     }
 }
@@ -146,29 +148,29 @@ static void write_ce_headers(struct draft *d, const outbox_event *event, const c
     add_header_text(d, "ce-id", text);
     snprintf(text, sizeof text, "urn:outbox:%s", source);
     add_header_text(d, "ce-source", text);
-    buffer_clear(&d->value);
-    buffer_append(&d->value, event->topic, event->topic_size);
+    buffer_clear(d->value);
+    buffer_append(d->value, event->topic, event->topic_size);
     if (strcmp(event->op, "emit") != 0) {
-        buffer_append_byte(&d->value, '.');
-        buffer_append_text(&d->value, event->op);
+        buffer_append_byte(d->value, '.');
+        buffer_append_text(d->value, event->op);
     }
-    add_header(d, "ce-type", d->value.data, d->value.size);
+    add_header(d, "ce-type", d->value->data, d->value->size);
     if (event->key && event->key_size)
         add_header(d, "ce-subject", event->key, event->key_size);
     timestamp_format(time, event->time_us);
     add_header_text(d, "ce-time", time);
     snprintf(text, sizeof text, "%020" PRId64, event->seq);
     add_header_text(d, "ce-sequence", text);
-    buffer_clear(&d->value);
-    if (encode_partition_key(&d->value, event))
-        add_header(d, "ce-partitionkey", d->value.data, d->value.size);
+    buffer_clear(d->value);
+    if (encode_partition_key(d->value, event))
+        add_header(d, "ce-partitionkey", d->value->data, d->value->size);
     add_header_text(d, "ce-op", event->op);
     if (event->revision) {
         snprintf(text, sizeof text, "%" PRId64, event->revision);
         add_header_text(d, "ce-revision", text);
     }
     if (find_traceparent(d, event))
-        add_header(d, "ce-traceparent", d->value.data, d->value.size);
+        add_header(d, "ce-traceparent", d->value->data, d->value->size);
 }
 
 static void write_event(struct draft *d, const struct source_row *row, const struct webhook_settings *settings,
@@ -178,12 +180,12 @@ static void write_event(struct draft *d, const struct source_row *row, const str
 
     switch (settings->format) {
     case FORMAT_NATIVE:
-        d->content_type = "application/json";
-        encode_native(&d->body, row, &options, &d->error);
+        d->envelope->content_type = "application/json";
+        encode_native(d->body, row, &options, &d->error);
         break;
     case FORMAT_CLOUDEVENTS:
-        d->content_type = "application/cloudevents+json; charset=utf-8";
-        encode_cloudevent(&d->body, row, &options, &d->error);
+        d->envelope->content_type = "application/cloudevents+json; charset=utf-8";
+        encode_cloudevent(d->body, row, &options, &d->error);
         break;
     case FORMAT_CLOUDEVENTS_BINARY:
         write_payload(d, row);
@@ -192,51 +194,90 @@ static void write_event(struct draft *d, const struct source_row *row, const str
     case FORMAT_PAYLOAD: write_payload(d, row); break;
     }
     if (find_traceparent(d, &row->event))
-        add_header(d, "traceparent", d->value.data, d->value.size);
+        add_header(d, "traceparent", d->value->data, d->value->size);
     add_event_headers(d, &row->event, settings->event_headers);
 }
 
 /* ---- Sealing ---------------------------------------------------------------------------------------------------------- */
 
-/* One allocation holds it all, since an envelope may wait for long. */
-static struct envelope *seal(const struct draft *d)
+/* The pointers are set when nothing moves any more. False: out of memory. */
+static bool seal(const struct draft *d)
 {
-    size_t error_size = d->error ? strlen(d->error) + 1 : 0;
-    size_t body_size = d->error ? 0 : d->body.size, headers_size = d->error ? 0 : d->headers.size;
-    struct envelope *e;
+    struct envelope *e = d->envelope;
 
-    if (!buffer_ok(&d->body) || !buffer_ok(&d->headers) || !buffer_ok(&d->value))
-        return NULL;
-    e = calloc(1, sizeof *e + body_size + headers_size + error_size);
-    if (!e)
-        return NULL;
-    char *at = e->text;
-    e->content_type = d->content_type;
-    e->body = at;
-    e->size = body_size;
-    if (body_size)
-        memcpy(at, d->body.data, body_size);
-    at += body_size;
+    if (!buffer_ok(d->body) || !buffer_ok(d->headers) || !buffer_ok(d->value))
+        return false;
     if (d->error) {
-        e->error = memcpy(at, d->error, error_size);
-        return e;
+        buffer_clear(d->body);
+        buffer_clear(d->headers);
+        buffer_append_text(d->headers, d->error);
+        e->header_count = 0;
+        e->error = buffer_text(d->headers);
+        return e->error != NULL;
     }
-    if (headers_size)
-        memcpy(at, d->headers.data, headers_size);
-    for (int i = 0; i < d->header_count; i++, at += strlen(at) + 1)
-        e->headers[e->header_count++] = at;
+    const char *at = e->text.data;
+    for (int i = 0; i < e->header_count; i++, at += strlen(at) + 1)
+        e->headers[i] = at;
+    return true;
+}
+
+/* ---- The pool --------------------------------------------------------------------------------------------------------- */
+
+static struct envelope *take_idle(struct envelope_pool *pool)
+{
+    struct envelope *e = pool->idle;
+
+    if (!e)
+        return calloc(1, sizeof *e);
+    pool->idle = e->next;
+    pool->idle_count--;
+    buffer_clear(&e->body);
+    buffer_clear(&e->text);
+    e->content_type = e->error = NULL;
+    e->header_count = 0;
     return e;
 }
 
-struct envelope *envelope_new(const struct source_row *row, const struct webhook_settings *settings, const char *source,
-                              bool with_before)
+static void destroy(struct envelope *e)
 {
-    struct draft d = {.content_type = NULL};
+    buffer_free(&e->body);
+    buffer_free(&e->text);
+    free(e);
+}
 
+void envelope_free(struct envelope_pool *pool, struct envelope *e)
+{
+    if (pool->idle_count >= POOL_COUNT_MAX || envelope_bytes(e) > POOL_BYTES_MAX) {
+        destroy(e);
+        return;
+    }
+    e->next = pool->idle;
+    pool->idle = e;
+    pool->idle_count++;
+}
+
+void envelope_pool_fini(struct envelope_pool *pool)
+{
+    for (struct envelope *e = pool->idle, *next; e; e = next) {
+        next = e->next;
+        destroy(e);
+    }
+    buffer_free(&pool->value);
+    *pool = (struct envelope_pool){0};
+}
+
+struct envelope *envelope_new(struct envelope_pool *pool, const struct source_row *row,
+                              const struct webhook_settings *settings, const char *source, bool with_before)
+{
+    struct envelope *e = take_idle(pool);
+
+    if (!e)
+        return NULL;
+    struct draft d = {.envelope = e, .body = &e->body, .headers = &e->text, .value = &pool->value, .error = NULL};
+    buffer_clear(d.value);
     write_event(&d, row, settings, source, with_before);
-    struct envelope *e = seal(&d);
-    buffer_free(&d.body);
-    buffer_free(&d.headers);
-    buffer_free(&d.value);
-    return e;
+    if (seal(&d))
+        return e;
+    destroy(e);
+    return NULL;
 }

@@ -5,23 +5,40 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffer.h"
 #include "sink.h"
 
 enum { ENVELOPE_HEADERS_MAX = 12 + WEBHOOK_EVENT_HEADERS_MAX };
 
 struct envelope {
-    const char *body; /* not NUL-terminated */
-    size_t size;
+    struct buffer body;
     const char *content_type; /* static; NULL: there is no body */
     const char *error;        /* it can't be sent, ever: why; NULL: fine. Body and headers are empty then */
     int header_count;
     const char *headers[ENVELOPE_HEADERS_MAX]; /* "name: value", fit for HTTP */
-    char text[];                               /* what the above point to */
+    struct buffer text;                        /* what headers and error point to */
+    struct envelope *next;                     /* the pool's */
 };
 
+/* Envelopes that were used and can be again: in a steady flow nothing is allocated. Zero-initialised is empty and valid. */
+struct envelope_pool {
+    struct envelope *idle;
+    int idle_count;
+    struct buffer value; /* for the moment of a call */
+};
+
+void envelope_pool_fini(struct envelope_pool *); /* what was taken from it and not given back stays */
+
 /* The event of row in the endpoint's format, with those of its headers that the endpoint wants; source is 16 hex digits;
- * before is left out unless with_before. Freed with free(). NULL: out of memory. */
-struct envelope *envelope_new(const struct source_row *row, const struct webhook_settings *, const char *source,
-                              bool with_before);
+ * before is left out unless with_before. Ends with envelope_free(). NULL: out of memory. */
+struct envelope *envelope_new(struct envelope_pool *, const struct source_row *row, const struct webhook_settings *,
+                              const char *source, bool with_before);
+void envelope_free(struct envelope_pool *, struct envelope *);
+
+/* The memory that it takes. */
+static inline size_t envelope_bytes(const struct envelope *e)
+{
+    return sizeof *e + e->body.capacity + e->text.capacity;
+}
 
 #endif

@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 
 #include "envelope.h"
+#include "http_loop.h"
 #include "kept_answer.h"
 #include "settings.h"
 #include "signer.h"
@@ -21,14 +22,15 @@
 enum {
     HTTP_ANSWER_MAX = 64 * 1024, /* bytes of body that are read; no more are worth reading */
     HTTP_HEADERS_MAX = 64 * 1024,
-    HTTP_NODES_MAX = 6 + ENVELOPE_HEADERS_MAX
+    HTTP_ID_MAX = 79,
+    HTTP_NODES_MAX = 7 + ENVELOPE_HEADERS_MAX
 };
 
 /* What one request says. */
 struct http_message {
     const char *body; /* not NUL-terminated */
     size_t size;
-    const char *content_type; /* NULL: there is no body */
+    const char *content_type; /* static; NULL: there is no body */
     int header_count;         /* ENVELOPE_HEADERS_MAX at the most */
     const char *const *headers;
 };
@@ -36,11 +38,18 @@ struct http_message {
 /* What all requests to one endpoint have in common. */
 struct http_endpoint {
     const struct webhook_settings *settings; /* borrowed */
-    struct curl_slist *common;               /* the operator's headers, and those of curl's that we do without */
+    struct http_loop *loop;                  /* likewise: it watches the connections */
+    CURLU *url;
+    struct curl_slist *common; /* the operator's headers, and those of curl's that we do without */
     struct signer signer;
+    struct http_allowed { /* what guard.h allowed last, and under which rules */
+        char remote[64];  /* as curl writes it; "": nothing yet */
+        bool public_only, allow_http;
+    } allowed;
 };
 
-bool http_endpoint_init(struct http_endpoint *, const struct webhook_settings *); /* false: out of memory */
+/* settings and loop are borrowed. False: out of memory. */
+bool http_endpoint_init(struct http_endpoint *, const struct webhook_settings *, struct http_loop *loop);
 void http_endpoint_fini(struct http_endpoint *);
 
 struct http_request {
@@ -49,7 +58,9 @@ struct http_request {
     void *about; /* the caller's */
 
     struct curl_slist nodes[HTTP_NODES_MAX]; /* curl only reads a list: these are not allocated one by one */
-    char id_line[96], idempotency_line[96], timestamp_line[48], type_line[96];
+    char id_line[16 + HTTP_ID_MAX], idempotency_line[24 + HTTP_ID_MAX], timestamp_line[48], type_line[96];
+    int64_t stamped_s; /* what the last two say */
+    const char *typed;
     char signature_line[32 + SIGNER_SIZE];
 
     size_t answer_bytes, header_bytes;

@@ -6,7 +6,6 @@
  */
 #include "webhook.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,14 +32,15 @@ static void webhook_close(struct sink *s)
     if (!s)
         return;
     for (int i = 0; s->requests && i < s->request_count; i++) {
-        curl_multi_remove_handle(s->multi, s->requests[i].easy);
+        curl_multi_remove_handle(s->loop.multi, s->requests[i].easy);
         http_request_fini(&s->requests[i]);
         batch_fini(&s->batches[i]);
     }
-    curl_multi_cleanup(s->multi);
+    http_loop_fini(&s->loop);
     window_free(s->window);
     reread_free(s->reread);
     http_endpoint_fini(&s->endpoint);
+    envelope_pool_fini(&s->envelopes);
     buffer_free(&s->key);
     free(s->requests);
     free(s->batches);
@@ -75,16 +75,16 @@ static struct sink *webhook_create(const struct sink_context *context)
     s->requests = calloc(count, sizeof *s->requests);
     s->batches = calloc(count, sizeof *s->batches);
     s->idle = calloc(count, sizeof(struct http_request *));
-    s->multi = curl_multi_init();
     rate_init(&s->rate, settings->rate, clock_monotonic_us());
     s->reread = reread_new(context);
-    bool done = s->requests && s->batches && s->idle && s->multi && s->reread &&
-                http_endpoint_init(&s->endpoint, settings);
+    bool done = s->requests && s->batches && s->idle && s->reread && http_loop_init(&s->loop) &&
+                http_endpoint_init(&s->endpoint, settings, &s->loop);
     for (size_t i = 0; done && i < count; i++)
         done = add_request(s, i);
     if (done)
-        done = curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK &&
-               curl_multi_setopt(s->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)settings->concurrency) == CURLM_OK;
+        done = curl_multi_setopt(s->loop.multi, CURLMOPT_MAXCONNECTS, (long)settings->concurrency) == CURLM_OK &&
+               curl_multi_setopt(s->loop.multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)settings->concurrency) ==
+                   CURLM_OK;
     s->idle_count = s->request_count;
     if (done)
         return s;
@@ -97,8 +97,8 @@ static void free_envelope(void *arg, void *item)
     struct sink *s = arg;
     struct envelope *e = item;
 
-    s->bytes -= sizeof *e + e->size;
-    free(e);
+    s->bytes -= envelope_bytes(e);
+    envelope_free(&s->envelopes, e);
 }
 
 static int64_t at_most(int64_t us, int64_t limit_us)
@@ -137,7 +137,7 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
     char words[SINK_REASON_SIZE];
 
     for (int i = 0; i < s->request_count; i++) {
-        curl_multi_remove_handle(s->multi, s->requests[i].easy);
+        curl_multi_remove_handle(s->loop.multi, s->requests[i].easy);
         s->idle[i] = &s->requests[i];
     }
     s->idle_count = s->request_count;
@@ -187,11 +187,11 @@ static int webhook_room(const struct sink *s)
 
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row)
 {
-    struct envelope *e = envelope_new(row, s->settings, s->context->source,
+    struct envelope *e = envelope_new(&s->envelopes, row, s->settings, s->context->source,
                                       s->context->settings->before_transform != NULL);
 
     if (e)
-        s->bytes += sizeof *e + e->size;
+        s->bytes += envelope_bytes(e);
     return e;
 }
 
@@ -225,12 +225,10 @@ static bool gives_up(const struct sink *s)
 
 static enum sink_result webhook_push(struct sink *s)
 {
-    int running;
-
-    /* An answer can arrive within the very call that sent the request. It has to be taken now: once it is read, no
-     * socket has anything left to wake webhook_wait() with. */
+    /* A request can end within the very call that began it. That has to be seen now: no socket has anything left then to
+     * wake webhook_wait() with. */
     do {
-        curl_multi_perform(s->multi, &running);
+        http_loop_run(&s->loop);
         webhook_take_answers(s);
     } while (webhook_begin_events(s));
     if (gives_up(s)) {
@@ -242,9 +240,7 @@ static enum sink_result webhook_push(struct sink *s)
 
 static void webhook_wait(struct sink *s, int wake_fd, int timeout_ms)
 {
-    struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
-
-    curl_multi_poll(s->multi, &wake, wake_fd >= 0, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL);
+    http_loop_wait(&s->loop, wake_fd, timeout_ms);
 }
 
 /* curl's own timers are in webhook_wait(); here are only ours. */

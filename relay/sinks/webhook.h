@@ -11,6 +11,7 @@
 #include "breaker.h"
 #include "buffer.h"
 #include "envelope.h"
+#include "http_loop.h"
 #include "http_request.h"
 #include "rate.h"
 #include "reread.h"
@@ -22,7 +23,7 @@ struct sink {
     const struct sink_context *context;
     const struct webhook_settings *settings;
     struct http_endpoint endpoint;
-    CURLM *multi;
+    struct http_loop loop;
     struct http_request *requests; /* settings->concurrency of them; what each is about is its batch */
     struct batch *batches;         /* likewise */
     int request_count;
@@ -30,7 +31,8 @@ struct sink {
     int idle_count;
 
     struct window *window; /* its items are envelopes */
-    size_t bytes;          /* of all items */
+    struct envelope_pool envelopes;
+    size_t bytes; /* of the window's items */
     struct buffer key;
     struct breaker breaker;
     struct rate rate;

@@ -211,14 +211,14 @@ void webhook_take_answers(struct sink *s)
 {
     int left;
 
-    for (CURLMsg *message; (message = curl_multi_info_read(s->multi, &left));) {
+    for (CURLMsg *message; (message = curl_multi_info_read(s->loop.multi, &left));) {
         struct http_request *request = NULL;
         struct http_answer answer;
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode result = message->data.result; /* gone once the handle is removed */
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
-        curl_multi_remove_handle(s->multi, request->easy);
+        curl_multi_remove_handle(s->loop.multi, request->easy);
         http_request_answer(request, result, &answer);
         handle_answer(s, request->about, &answer);
         s->idle[s->idle_count++] = request;

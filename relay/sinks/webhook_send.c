@@ -5,8 +5,7 @@
  */
 #include "webhook.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "clock.h"
 #include "timestamp.h"
@@ -107,15 +106,29 @@ static bool gather(struct sink *s, struct batch *b, int64_t now_us)
 
 /* ---- Requests -------------------------------------------------------------------------------------------------------- */
 
+static void event_id(const char *source, int64_t seq, char id[BATCH_ID_SIZE])
+{
+    char digits[24], *end = digits + sizeof digits, *at = end;
+    size_t size = strlen(source);
+
+    do
+        *--at = (char)('0' + seq % 10);
+    while ((seq /= 10) > 0);
+    memcpy(id, source, size);
+    id[size] = '-';
+    memcpy(id + size + 1, at, (size_t)(end - at));
+    id[size + 1 + (size_t)(end - at)] = 0;
+}
+
 static bool make_message(struct sink *s, struct batch *b, char id[BATCH_ID_SIZE], struct http_message *message)
 {
     if (webhook_batches(s))
         return batch_id(b, s->context->source, id) && batch_message(b, s->settings->format, message);
     const struct envelope *e = b->events[0]->item;
-    snprintf(id, BATCH_ID_SIZE, "%s-%" PRId64, s->context->source, b->events[0]->seq);
+    event_id(s->context->source, b->events[0]->seq, id);
     *message = (struct http_message){
-        .body = e->body,
-        .size = e->size,
+        .body = e->body.data,
+        .size = e->body.size,
         .content_type = e->content_type,
         .header_count = e->header_count,
         .headers = e->headers,
@@ -138,7 +151,7 @@ static bool send_batch(struct sink *s, struct http_request *request)
 
     if (!make_message(s, b, id, &message) ||
         !http_request_prepare(request, id, timestamp_now_us() / 1000000, &message) ||
-        curl_multi_add_handle(s->multi, request->easy) != CURLM_OK) {
+        curl_multi_add_handle(s->loop.multi, request->easy) != CURLM_OK) {
         webhook_return_all(s, b);
         return false;
     }
