@@ -192,6 +192,10 @@ $(BUILD)/torture/%: tests/torture/%.c $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS)
 
+# Tests of what happens out of memory: libc's allocating functions come to tests/support/fail_alloc.h.
+FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
+$(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
+
 $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)

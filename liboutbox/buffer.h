@@ -38,6 +38,11 @@ static inline void buffer_clear(struct buffer *b)
     b->failed = false;
 }
 
+static inline void buffer_forgive(struct buffer *b) /* keeps the content; for one that outlives the failed call */
+{
+    b->failed = false;
+}
+
 static inline bool buffer_ok(const struct buffer *b)
 {
     return !b->failed;

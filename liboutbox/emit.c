@@ -73,6 +73,7 @@ int outbox_emit(outbox *ob, const char *topic, const char *key, const void *payl
                             .payload_is_blob = (o.flags & OUTBOX_BLOB) != 0,
                             .options = &o};
     code = check_payload(ob, &change, size);
+    buffer_forgive(&ob->last_key);
     if (code == OUTBOX_OK && !buffer_reserve(&ob->last_key, change.key_size + 1)) /* after COMMIT nothing may fail */
         code = fail(ob, OUTBOX_NOMEM, "out of memory");
     if (code == OUTBOX_OK)

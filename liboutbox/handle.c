@@ -15,6 +15,7 @@
 
 static const char *const statement_sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_BEGIN_AROUND] = "BEGIN",
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_SAVEPOINT] = "SAVEPOINT outbox_write",
@@ -75,6 +76,16 @@ sqlite3_stmt *handle_statement(outbox *ob, enum statement which, int *code)
             *code = fail_sqlite(ob, rc, "outbox tables");
     }
     return *st;
+}
+
+/* What undoes a write must be at hand when memory is short: prepared before there is anything to undo. */
+static int prepare_undo(outbox *ob)
+{
+    static const enum statement undoes[] = {ST_ROLLBACK, ST_BEGIN_AROUND, ST_ROLLBACK_TO, ST_RELEASE};
+    int code = OUTBOX_OK;
+    for (size_t i = 0; code == OUTBOX_OK && i < sizeof undoes / sizeof *undoes; i++)
+        handle_statement(ob, undoes[i], &code);
+    return code;
 }
 
 int statement_run(sqlite3_stmt *st)
@@ -203,6 +214,8 @@ static int configure(outbox *ob, const outbox_open_options *o)
     if (code == OUTBOX_OK && !(o->flags & OUTBOX_OPEN_NO_MIGRATE))
         code = schema_migrate(ob->db, schema_migrations, SCHEMA_VERSION, ob->message, sizeof ob->message);
     if (code == OUTBOX_OK)
+        code = prepare_undo(ob);
+    if (code == OUTBOX_OK)
         code = handle_refresh(ob);
     return code;
 }
@@ -271,7 +284,10 @@ int outbox_attach_checked(sqlite3 *db, const outbox_open_options *options, outbo
             ob, fail(ob, OUTBOX_INVALID, "open options: size is not set, or an option this library does not know is"));
     ob->db = db;
     bool present = true;
-    int code = handle_refresh(ob);
+    int code = prepare_undo(ob);
+    if (code != OUTBOX_OK)
+        return no_handle(ob, code);
+    code = handle_refresh(ob);
     /* Without our tables it may be a reader's own, for its cursor in a stream of files; who needs them says so. */
     if (code == OUTBOX_SCHEMA && schema_present(db, &present) == OUTBOX_OK && !present)
         code = OUTBOX_OK;

@@ -18,6 +18,7 @@ struct table;
 /* The handle's own statements, by name; prepared at first use (handle_statement). */
 enum statement {
     ST_BEGIN,
+    ST_BEGIN_AROUND, /* around a statement in progress, which it joins */
     ST_COMMIT,
     ST_ROLLBACK,
     ST_SAVEPOINT,

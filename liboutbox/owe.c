@@ -42,19 +42,28 @@ static int bind_payload(sqlite3_stmt *st, const struct change *c)
     return bind_text(st, LOG_PAYLOAD, c->payload, c->payload_size);
 }
 
+/* The first fault counts: in a database of UTF-16 binding converts, and a text for which there is no memory would be
+ * NULL in the log. */
 static int bind(sqlite3_stmt *st, const struct change *c)
 {
     int rc = bind_name(st, LOG_TOPIC, c->topic);
-    rc |= bind_name(st, LOG_TABLE, c->table);
-    rc |= bind_text(st, LOG_KEY, c->key, c->key_size);
-    rc |= bind_name(st, LOG_ORDERING_KEY, c->options->ordering_key);
-    rc |= bind_name(st, LOG_OP, c->op);
-    rc |= c->revision ? sqlite3_bind_int64(st, LOG_REVISION, c->revision) : sqlite3_bind_null(st, LOG_REVISION);
-    rc |= bind_text(st, LOG_BEFORE, c->before, c->before_size);
-    rc |= bind_payload(st, c);
-    rc |= bind_name(st, LOG_HEADERS, c->options->headers);
-    rc |= sqlite3_bind_int64(st, LOG_CREATED_AT, timestamp_now_us());
-    return rc;
+    if (rc == SQLITE_OK)
+        rc = bind_name(st, LOG_TABLE, c->table);
+    if (rc == SQLITE_OK)
+        rc = bind_text(st, LOG_KEY, c->key, c->key_size);
+    if (rc == SQLITE_OK)
+        rc = bind_name(st, LOG_ORDERING_KEY, c->options->ordering_key);
+    if (rc == SQLITE_OK)
+        rc = bind_name(st, LOG_OP, c->op);
+    if (rc == SQLITE_OK)
+        rc = c->revision ? sqlite3_bind_int64(st, LOG_REVISION, c->revision) : sqlite3_bind_null(st, LOG_REVISION);
+    if (rc == SQLITE_OK)
+        rc = bind_text(st, LOG_BEFORE, c->before, c->before_size);
+    if (rc == SQLITE_OK)
+        rc = bind_payload(st, c);
+    if (rc == SQLITE_OK)
+        rc = bind_name(st, LOG_HEADERS, c->options->headers);
+    return rc == SQLITE_OK ? sqlite3_bind_int64(st, LOG_CREATED_AT, timestamp_now_us()) : rc;
 }
 
 int owe(outbox *ob, const struct change *c, int64_t *seq)
@@ -64,9 +73,9 @@ int owe(outbox *ob, const struct change *c, int64_t *seq)
     sqlite3_stmt *due = log ? handle_statement(ob, ST_OWE, &code) : NULL;
     if (!due)
         return code;
-    if (bind(log, c) != SQLITE_OK)
-        return fail_sqlite(ob, sqlite3_errcode(ob->db), "change_log");
-    int rc = statement_run(log);
+    int rc = bind(log, c);
+    if (rc == SQLITE_OK)
+        rc = statement_run(log);
     if (rc != SQLITE_OK)
         return fail_sqlite(ob, rc, "change_log");
     *seq = sqlite3_last_insert_rowid(ob->db);

@@ -80,7 +80,7 @@ static int read_meta(sqlite3 *db, struct schema_info *info)
         int64_t value = sqlite3_column_int64(st, 1);
         rc = SQLITE_OK;
         if (!name)
-            continue;
+            continue; /* out of memory: the next step says so */
         if (!strcmp(name, "schema_version"))
             info->schema_version = value;
         else if (!strcmp(name, "min_version"))

@@ -101,16 +101,17 @@ static int load_name(outbox *ob, const char *name, struct table *t, bool *withou
     sqlite3_stmt *st = NULL;
     int code = prepare(ob, sql_kind, name, &st);
     int rc = code == OUTBOX_OK ? sqlite3_step(st) : SQLITE_ERROR;
+    const char *own_name = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    const char *type = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 1) : NULL;
     if (code != OUTBOX_OK) {
         /* said already */
     } else if (rc == SQLITE_DONE || !sqlite3_strnicmp(name, "sqlite_", 7)) {
         code = fail(ob, OUTBOX_INVALID, "no such table: %s", name);
     } else if (rc != SQLITE_ROW) {
         code = fail_sqlite(ob, rc, name);
-    } else if (strcmp((const char *)sqlite3_column_text(st, 1), "table") != 0) {
-        code = fail(ob, OUTBOX_INVALID, "%s is a %s; rows are written to ordinary tables only", name,
-                    (const char *)sqlite3_column_text(st, 1));
-    } else if (!(t->name = strdup((const char *)sqlite3_column_text(st, 0)))) {
+    } else if (type && strcmp(type, "table") != 0) {
+        code = fail(ob, OUTBOX_INVALID, "%s is a %s; rows are written to ordinary tables only", name, type);
+    } else if (!type || !own_name || !(t->name = strdup(own_name))) { /* in UTF-16 reading a text can fail too */
         code = fail(ob, OUTBOX_NOMEM, "out of memory");
     } else {
         *without_rowid = sqlite3_column_int(st, 2);
@@ -145,7 +146,7 @@ static int add_column(outbox *ob, struct table *t, sqlite3_stmt *st)
                          .key_place = sqlite3_column_int(st, 2),
                          .generated = sqlite3_column_int(st, 3)};
     t->column_count++;
-    if (!c->name || !make_label(c))
+    if (!c->name || !type || !make_label(c))
         return fail(ob, OUTBOX_NOMEM, "out of memory");
     if (sqlite3_column_int(st, 4) && !c->generated)
         t->revision = t->column_count - 1;

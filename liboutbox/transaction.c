@@ -20,12 +20,7 @@ static int run(outbox *ob, enum statement which, const char *what)
 /* Rolls back and keeps the message of the failure that led here. */
 static void rollback_quietly(outbox *ob)
 {
-    int ignored;
-    sqlite3_stmt *st = handle_statement(ob, ST_ROLLBACK, &ignored);
-    if (st)
-        statement_run(st);
-    if (!sqlite3_get_autocommit(ob->db))
-        sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
+    statement_run(ob->statements[ST_ROLLBACK]);
 }
 
 static int refuse_aborted(outbox *ob)
@@ -178,8 +173,17 @@ static bool ended(outbox *ob, const struct scope *scope)
 static void undo_everything(outbox *ob)
 {
     if (sqlite3_get_autocommit(ob->db)) /* there is no ROLLBACK outside a transaction, and BEGIN may join it */
-        sqlite3_exec(ob->db, "BEGIN", NULL, NULL, NULL);
+        statement_run(ob->statements[ST_BEGIN_AROUND]);
     rollback_quietly(ob);
+}
+
+/* Back to the savepoint; where that can't be had, back to where the transaction began. False: to there. */
+static bool undo(outbox *ob)
+{
+    if (statement_run(ob->statements[ST_ROLLBACK_TO]) != SQLITE_OK ||
+        statement_run(ob->statements[ST_RELEASE]) != SQLITE_OK)
+        rollback_quietly(ob);
+    return !sqlite3_get_autocommit(ob->db);
 }
 
 int scope_leave(outbox *ob, struct scope *scope, int code)
@@ -194,18 +198,10 @@ int scope_leave(outbox *ob, struct scope *scope, int code)
         return code;
     scope->protected = false;
     if (code == OUTBOX_OK)
-        return run(ob, ST_RELEASE, "release savepoint");
-
-    char cause[MESSAGE_SIZE];
-    sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
-    int undone = run(ob, ST_ROLLBACK_TO, "rollback to savepoint");
-    if (undone == OUTBOX_OK)
-        undone = run(ob, ST_RELEASE, "release savepoint");
-    if (sqlite3_get_autocommit(ob->db))
-        return leave_aborted(ob, code);
-    if (undone != OUTBOX_OK)
-        return undone;
-    return fail(ob, code, "%s", cause);
+        code = run(ob, ST_RELEASE, "release savepoint");
+    if (code == OUTBOX_OK)
+        return OUTBOX_OK;
+    return undo(ob) ? code : leave_aborted(ob, code);
 }
 
 int scope_discard(outbox *ob, struct scope *scope)

@@ -82,9 +82,11 @@ static int first_revision(struct write *w)
     sqlite3_stmt *st = handle_statement(ob, ST_LAST_DELETE, &code);
     if (!st)
         return code;
-    sqlite3_bind_text(st, 1, w->table->name, -1, SQLITE_STATIC);
-    sqlite3_bind_text64(st, 2, ob->key.data, ob->key.size, SQLITE_STATIC, SQLITE_UTF8);
-    int rc = sqlite3_step(st);
+    int rc = sqlite3_bind_text(st, 1, w->table->name, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text64(st, 2, ob->key.data, ob->key.size, SQLITE_STATIC, SQLITE_UTF8);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
     int64_t last = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
     sqlite3_reset(st);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
@@ -144,16 +146,17 @@ static int read_back(struct write *w)
 }
 
 /* The images differ in nothing but the revision: what was given only looked different (affinity). */
-static bool same_but_revision(struct write *w, int64_t before)
+static int same_but_revision(struct write *w, int64_t before, bool *same)
 {
     outbox *ob = w->ob;
     struct found_row row;
     buffer_clear(&ob->after);
-    if (row_find(ob, &w->table, &row, NULL) == OUTBOX_OK && row.exists)
+    int code = row_find(ob, &w->table, &row, NULL);
+    if (code == OUTBOX_OK && row.exists)
         row_write_at(&ob->after, w->table, before);
     row_done(w->table);
-    return buffer_ok(&ob->after) && ob->after.size == ob->before.size &&
-           !memcmp(ob->after.data, ob->before.data, ob->before.size);
+    *same = ob->after.size == ob->before.size && !memcmp(ob->after.data, ob->before.data, ob->before.size);
+    return code != OUTBOX_OK || buffer_ok(&ob->after) ? code : fail(ob, OUTBOX_NOMEM, "out of memory");
 }
 
 /* Inside the scope. *unchanged: nothing is to be kept. */
@@ -186,8 +189,9 @@ static int upsert_row(struct write *w, struct scope *scope, bool *unchanged)
         code = scope_protect(ob, scope);
     if (code == OUTBOX_OK)
         code = change_row(w);
-    if (code == OUTBOX_OK && skip && same_but_revision(w, before)) {
-        *unchanged = true;
+    if (code == OUTBOX_OK && skip)
+        code = same_but_revision(w, before, unchanged);
+    if (code == OUTBOX_OK && *unchanged) {
         w->revision = before;
         return OUTBOX_OK;
     }

@@ -92,7 +92,11 @@ static int checkpoint_under_lock(struct wal_keeper *k)
     if (rc != SQLITE_OK)
         return rc;
     rc = sqlite3_wal_checkpoint_v2(k->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
-    sqlite3_exec(k->helper, "ROLLBACK", NULL, NULL, NULL); /* it wrote nothing */
+    /* It wrote nothing. Where memory doesn't suffice for a ROLLBACK, closing lets go of the lock that all writers need. */
+    if (sqlite3_exec(k->helper, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
+        sqlite3_close_v2(k->helper);
+        k->helper = NULL;
+    }
     if (rc == SQLITE_OK) {
         k->due_frames = frames + RETRY_FRAMES; /* more than there are; less once the WAL begins anew */
         k->pressed = k->pressed && copied < frames;

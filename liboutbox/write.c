@@ -50,6 +50,7 @@ int write_take_image(struct write *w, struct buffer *image)
 /* After COMMIT nothing may fail any more: the room that last_key will need is made before. */
 int write_keep_room(outbox *ob)
 {
+    buffer_forgive(&ob->last_key);
     buffer_reserve(&ob->last_key, ob->key.size + 1);
     return buffer_ok(&ob->key) && buffer_ok(&ob->last_key) ? OUTBOX_OK : fail(ob, OUTBOX_NOMEM, "out of memory");
 }
