@@ -22,9 +22,10 @@ void buffer_free(struct buffer *); /* leaves it empty and valid */
 /* Room for n more bytes: where to write them, or NULL and the buffer failed. Follow with buffer_grow. */
 char *buffer_reserve_slow(struct buffer *, size_t n);
 
+/* Less than, not up to: an empty buffer has no place to point to. */
 static inline char *buffer_reserve(struct buffer *b, size_t n)
 {
-    return !b->failed && n <= b->capacity - b->size ? b->data + b->size : buffer_reserve_slow(b, n);
+    return !b->failed && n < b->capacity - b->size ? b->data + b->size : buffer_reserve_slow(b, n);
 }
 
 static inline void buffer_grow(struct buffer *b, size_t n) /* counts n bytes written into reserved room */

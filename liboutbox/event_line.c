@@ -244,8 +244,9 @@ bool event_line_parse(struct event_line *line, const char *text, size_t size)
     if (size == 0 || text[0] != '{' || !json_check_event(text, size, NULL))
         return false;
     collect(text, size, found);
-    /* Nothing grows by being decoded, but for a NUL each and the frame of the headers. */
-    if (!buffer_reserve(&line->decoded, size + 64))
+    /* Nothing grows by being decoded, but for a NUL each and the frame of the headers; base64 with escapes is there twice,
+     * without them and as bytes. What was decoded before must not move. */
+    if (!buffer_reserve(&line->decoded, 2 * size + 64))
         return false;
     return take_event(line, found);
 }
