@@ -4,6 +4,7 @@
  */
 #include "timestamp.h"
 
+#include <string.h>
 #include <time.h>
 
 enum { DAYS_PER_ERA = 146097, DAYS_TO_1970 = 719468 /* from 0000-03-01 */ };
@@ -109,6 +110,7 @@ bool timestamp_parse(const char *text, size_t size, int64_t *us)
     static const int DIGITS[] = {2, 2, 2, 2, 2, 6};
     enum { MONTH, DAY, HOUR, MINUTE, SECOND, FRACTION, PARTS, YEAR_DIGITS_MAX = 6 };
     const char *at = text, *end = text + size;
+    char again[TIMESTAMP_SIZE];
     int64_t year, part[PARTS], value;
 
     bool negative = size > 0 && *at == '-', sign = negative || (size > 0 && *at == '+');
@@ -121,7 +123,7 @@ bool timestamp_parse(const char *text, size_t size, int64_t *us)
     for (int i = 0; i < PARTS; i++)
         if (!take_digits(&at, end, DIGITS[i], &part[i]) || at == end || *at++ != AFTER[i])
             return false;
-    if (at != end || part[MONTH] < 1 || part[MONTH] > 12 || part[DAY] < 1 || part[DAY] > 31)
+    if (at != end)
         return false;
     int64_t day = days_of(negative ? -year : year, part[MONTH], part[DAY]);
     int64_t of_day = ((part[HOUR] * 60 + part[MINUTE]) * 60 + part[SECOND]) * 1000000 + part[FRACTION];
@@ -130,6 +132,9 @@ bool timestamp_parse(const char *text, size_t size, int64_t *us)
         of_day -= US_PER_DAY;
     }
     if (__builtin_mul_overflow(day, US_PER_DAY, &value) || __builtin_add_overflow(value, of_day, &value))
+        return false;
+    /* A 30th of February, a second 60, a year with a zero too many: the time is another than the text says. */
+    if ((size_t)timestamp_format(again, value) != size || memcmp(again, text, size) != 0)
         return false;
     *us = value;
     return true;
