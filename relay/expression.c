@@ -10,6 +10,11 @@
 static const char sql_check_head[] = "SELECT 1 FROM main.outbox_events WHERE (\n";
 static const char sql_check_tail[] = "\n)";
 
+/* And once more where another bracket closes it: what closes one of ours and goes on, as in `1) GROUP BY (topic`, may fit
+ * the first of the two, never both. */
+static const char sql_cast_head[] = "SELECT 1 FROM main.outbox_events WHERE CAST(\n";
+static const char sql_cast_tail[] = "\n AS INTEGER)";
+
 /* Some seconds at the most, on one event: a recursive query without an end stops there. */
 enum { STEPS_PER_CALLBACK = 10000, CALLBACKS_PER_EVENT = 5000 };
 
@@ -72,25 +77,38 @@ static void show_place(sqlite3 *db, const char *sql, char *place, size_t size)
         snprintf(place, size, ", at character %d: %.40s", offset + 1, sql[offset] ? sql + offset : "(its end)");
 }
 
-bool expression_check(sqlite3 *db, const char *option, const char *sql, char *message, size_t message_size)
+/* Prepares head, sql and tail as one statement. *whole: there is nothing behind it, and nothing to bind. */
+static int prepare(sqlite3 *db, const char *head, const char *sql, const char *tail, bool *whole)
 {
     struct buffer text = {0};
-    buffer_append_text(&text, sql_check_head);
+    buffer_append_text(&text, head);
     buffer_append_text(&text, sql);
-    buffer_append_text(&text, sql_check_tail);
-    const char *whole = buffer_text(&text), *rest = NULL;
+    buffer_append_text(&text, tail);
+    const char *statement = buffer_text(&text), *rest = NULL;
     sqlite3_stmt *st = NULL;
-    int rc = whole ? sqlite3_prepare_v2(db, whole, -1, &st, &rest) : SQLITE_NOMEM;
-    bool good = rc == SQLITE_OK && st && !*rest && sqlite3_bind_parameter_count(st) == 0;
+    int rc = statement ? sqlite3_prepare_v2(db, statement, -1, &st, &rest) : SQLITE_NOMEM;
+    *whole = rc == SQLITE_OK && st && !*rest && sqlite3_bind_parameter_count(st) == 0;
+    sqlite3_finalize(st);
+    buffer_free(&text);
+    return rc;
+}
+
+bool expression_check(sqlite3 *db, const char *option, const char *sql, char *message, size_t message_size)
+{
+    bool whole = false;
+    int rc = prepare(db, sql_check_head, sql, sql_check_tail, &whole);
     if (rc != SQLITE_OK) {
         char place[96];
         show_place(db, sql, place, sizeof place);
-        snprintf(message, message_size, "%s: %s%s", option, whole ? sqlite3_errmsg(db) : "out of memory", place);
-    } else if (!good) {
-        snprintf(message, message_size, "%s: must be one SQL expression, without ; and without parameters: %.60s",
-                 option, sql);
+        snprintf(message, message_size, "%s: %s%s", option, rc == SQLITE_NOMEM ? "out of memory" : sqlite3_errmsg(db),
+                 place);
+        return false;
     }
-    sqlite3_finalize(st);
-    buffer_free(&text);
-    return good;
+    if (whole && prepare(db, sql_cast_head, sql, sql_cast_tail, &whole) != SQLITE_OK)
+        whole = false;
+    if (!whole)
+        snprintf(message, message_size,
+                 "%s: must be one SQL expression, its brackets in pairs, without ; and without parameters: %.60s",
+                 option, sql);
+    return whole;
 }

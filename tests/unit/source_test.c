@@ -378,7 +378,11 @@ static void bad_expressions_are_refused_with_their_place(void **state)
         {"topc = 'a'", "no such column: topc, at character 1"},
         {"topic =", "--filter"},
         {"", "--filter"},
-        {"1) OR (1", NULL}, /* still one expression in its brackets */
+        {"1) OR (1", "brackets in pairs"},
+        {"1) GROUP BY (topic", "brackets in pairs"}, /* would be a statement of its own shape */
+        {"1) UNION SELECT 1 FROM outbox_events WHERE (1", "brackets in pairs"},
+        {"1) /*", "brackets in pairs"},
+        {"1 AS INTEGER) OR CAST(1", "syntax error"},
         {"1); DELETE FROM outbox; --", "one SQL expression"},
         {"topic = ?1", "one SQL expression"},
         {"count(*) > 1", "misuse of aggregate"},
