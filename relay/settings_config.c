@@ -167,8 +167,11 @@ static cfg_t *parse(const char *text)
     if (!cfg)
         return NULL;
     cfg_set_error_function(cfg, note_error);
-    if (cfg_parse_buf(cfg, text) == CFG_SUCCESS)
+    int rc = cfg_parse_buf(cfg, text);
+    if (rc == CFG_SUCCESS)
         return cfg;
+    if (rc == CFG_PARSE_ERROR && !reading->message[0]) /* of this libconfuse says nothing */
+        complain(reading->path, cfg->line, "an option's name is empty");
     cfg_free(cfg);
     return NULL;
 }

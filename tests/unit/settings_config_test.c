@@ -135,6 +135,7 @@ static void a_bad_file_is_refused_with_its_line(void **state)
         {"}\n", "relay.conf:1: unexpected closing brace"},
         {"db + a\n", "relay.conf:1: "},
         {"db += a\n", "relay.conf:1: attempt to append"},
+        {"log-level = warn\n\"\" = x\n", "relay.conf:2: an option's name is empty"},
         {"sink a { stdout = true }\n\xff\n", "relay.conf:2: not UTF-8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
