@@ -5,6 +5,7 @@
 # relay/*.c relay/sinks/*.c   outbox-relay (everything but main.c is shared with the tests and outboxctl)
 # relay/ctl/*.c            outboxctl
 # tests/unit/*_test.c      one cmocka program each; tests/e2e/*.sh one TAP script each; tests/support/*.c helpers
+# tests/fuzz/*_fuzz.c      one harness each, replayed over its corpus by the tests; tests/model/*.pml models for spin
 
 VERSION   := 0.1.0
 PREFIX    ?= /usr/local
@@ -49,6 +50,7 @@ CTL_SRC   := $(wildcard relay/ctl/*.c)
 CTL_OBJ   := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*_test.c))
 SUPPORT   := $(patsubst tests/support/%.c,$(BUILD)/tests/support/%,$(wildcard tests/support/*.c))
+FUZZ      := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/*_fuzz.c))
 TORTURE   := $(patsubst tests/torture/%.c,$(BUILD)/torture/%,$(wildcard tests/torture/*.c))
 BENCH     := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 EXAMPLES  := $(patsubst contrib/examples/%.c,$(BUILD)/examples/%,$(wildcard contrib/examples/*/*.c))
@@ -66,6 +68,7 @@ say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
 .PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
+.PHONY: fuzz model cov
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -77,6 +80,9 @@ help:
 	@echo 'make test [T=x]   all tests, or those with x in their name'
 	@echo 'make test-node    those of contrib/node; builds better-sqlite3 once, in a minute or so'
 	@echo 'make asan|tsan|valgrind   the tests under a checker'
+	@echo 'make fuzz [T=x] [SECONDS=60]   libFuzzer on each harness of tests/fuzz'
+	@echo 'make model        the models of the relay, the readers and the lease, and that spin finds errors put into them'
+	@echo 'make cov          lines and branches that the tests run'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'make bench        speed, as ratios to bare programs in the same run'
@@ -201,12 +207,23 @@ $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
+# A harness and its corpus as a test, without libFuzzer; and with it, where clang has it (make fuzz).
+$(BUILD)/tests/%_fuzz: tests/fuzz/%_fuzz.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/fuzz -o $@ $(filter %.c %.a,$^) $(ALL_LDFLAGS) $(RELAY_LIBS)
+
+$(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -Itests/fuzz -o $@ $(filter %.c %.a,$^) $(ALL_LDFLAGS) $(RELAY_LIBS)
+
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
-build-tests: all examples $(UNIT) $(SUPPORT) $(TORTURE)
+build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE)
 
 test: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
@@ -227,6 +244,21 @@ tsan:
 valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
+
+fuzz: check-deps
+	@tests/fuzz/run '$(or $(SECONDS),60)' '$(T)'
+
+model:
+	@tests/model/run
+
+# What the tests run of the library and the relay. What is killed in mid-run does not count.
+cov: check-deps
+	@command -v gcovr >/dev/null || { echo 'cov: skipped: no gcovr here (Debian: apt-get install gcovr)'; exit 1; }
+	@find build/cov -name '*.gcda' -delete 2>/dev/null; true
+	@$(MAKE) --no-print-directory BUILD=build/cov OPTIMISE='-O1 -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage test || true
+	@gcovr -r . build/cov/obj --filter liboutbox/ --filter relay/ --exclude-throw-branches -s -o build/cov/report.txt
+	@gcovr -r . build/cov/obj --filter liboutbox/ --filter relay/ --exclude-throw-branches --branches -o build/cov/branches.txt
+	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
 
 torture: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/tests/jsonl_segments_test
