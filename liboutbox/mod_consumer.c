@@ -142,7 +142,7 @@ static int find_held(struct call *c, const char **name, outbox_reader **reader)
     return OUTBOX_OK;
 }
 
-/* outbox_ack(consumer, seq) gives seq. */
+/* outbox_ack(consumer, seq) gives seq. Of nothing, as max(seq) of no events is, there is nothing to acknowledge: NULL. */
 int function_ack(struct call *c)
 {
     const char *name;
@@ -151,10 +151,10 @@ int function_ack(struct call *c)
     int code = find_held(c, &name, &reader);
     if (code == OUTBOX_OK)
         code = argument_int(c, 1, "seq", &seq);
-    if (code == OUTBOX_OK && seq < 0)
-        code = fail(c->ob, OUTBOX_INVALID, "seq is NULL or negative");
-    if (code != OUTBOX_OK)
+    if (code != OUTBOX_OK || sqlite3_value_type(c->args[1]) == SQLITE_NULL)
         return code;
+    if (seq < 0)
+        return fail(c->ob, OUTBOX_INVALID, "seq: %lld is none", (long long)seq);
     code = outbox_reader_ack(reader, seq);
     held_failed(c->m, name, code);
     if (code == OUTBOX_OK)

@@ -69,7 +69,9 @@ static void only_what_was_read_can_be_acknowledged(void **state)
     assert_non_null(strstr(host_say(h, "SELECT outbox_ack('c', 3)"), "outbox: misuse: "));
     host_list(h, "SELECT seq FROM outbox_read('c', 1)");
     assert_says(h, "SELECT outbox_ack('c', 2)", "2"); /* seen in the read before */
-    assert_non_null(strstr(host_say(h, "SELECT outbox_ack('c', NULL)"), "outbox: invalid: "));
+    assert_non_null(strstr(host_say(h, "SELECT outbox_ack('c', -1)"), "outbox: invalid: "));
+    assert_says(h, "SELECT outbox_ack('c', NULL) IS NULL", "1"); /* max(seq) of nothing */
+    assert_string_equal(host_list(h, seqs), "3 4 5");
 }
 
 /* The work and the cursor in one database, in one transaction: exactly once, whatever ends the program. */
