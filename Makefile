@@ -128,10 +128,10 @@ $(BUILD)/mod/schema_sql.o: $(BUILD)/schema_sql.c | $(DEPS_STAMP)
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) $(MOD_CFLAGS) -c -o $@ $<
 
-# Linked to no libsqlite3, and showing nothing but its entry points.
+# Linked to no libsqlite3, showing nothing but its entry points, and staying in memory once loaded (mod_outbox.c).
 $(BUILD)/mod_outbox.so: $(MOD_OBJ) liboutbox/mod_outbox.map
 	$(call say,LINK)
-	$(Q)$(CC) -shared -Wl,--version-script=liboutbox/mod_outbox.map $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(MOD_OBJ) $(ALL_LDFLAGS)
+	$(Q)$(CC) -shared -Wl,--version-script=liboutbox/mod_outbox.map -Wl,-z,nodelete $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $(MOD_OBJ) $(ALL_LDFLAGS)
 
 # For the programs and tests: every internal function. For others: one object that shows nothing but outbox_*.
 $(BUILD)/internal.a: $(LIB_OBJ) $(HOOK_OBJ)

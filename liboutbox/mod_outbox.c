@@ -3,14 +3,41 @@
  * Loaded by any host, whose SQLite may be another than the system's, and older or newer than the one compiled against.
  * Nothing here is linked to a libsqlite3; sqlite3_api is the host's. See mod_outbox.h for what lives how long.
  */
+#include <pthread.h>
+
 #include "mod_outbox.h"
 #include "mod_functions.h"
 
-SQLITE_EXTENSION_INIT1
+SQLITE_EXTENSION_INIT1 /* sqlite3_api, of which there is one in a process, whatever the number of connections */
+
+    static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+static int users; /* connections that use sqlite3_api; under the mutex */
 
 enum { OLDEST_SQLITE = 3040000 };
 
 #define EXPORTED __attribute__((visibility("default")))
+
+/* ---- One SQLite per process ---- */
+
+/* A second SQLite's connections would be worked on by the first one's code. */
+static bool use_api(const sqlite3_api_routines *api)
+{
+    pthread_mutex_lock(&loading);
+    bool ours = !sqlite3_api || sqlite3_api == api;
+    if (!sqlite3_api)
+        sqlite3_api = api;
+    users += ours;
+    pthread_mutex_unlock(&loading);
+    return ours;
+}
+
+static void unuse_api(void)
+{
+    pthread_mutex_lock(&loading);
+    if (--users == 0)
+        sqlite3_api = NULL; /* who comes next may be another */
+    pthread_mutex_unlock(&loading);
+}
 
 /* ---- The module's life ---- */
 
@@ -20,6 +47,7 @@ static void free_module(struct module *m)
         return;
     module_disconnect(m);
     sqlite3_free(m);
+    unuse_api();
 }
 
 void module_free(void *module)
@@ -75,20 +103,11 @@ void module_leave(struct module *m)
 
 /* ---- Loading ---- */
 
-/* SQLite hands over its table of functions, and there is one place to keep it: a second SQLite's connections would be
- * worked on by the first one's code. Two threads may load it at the same moment. */
-static bool keep(const sqlite3_api_routines *api)
-{
-    const sqlite3_api_routines *kept = NULL;
-    return __atomic_compare_exchange_n(&sqlite3_api, &kept, api, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
-           kept == api;
-}
-
-/* Loaded on this connection before: its functions are in use, perhaps by the very statement that loads us. */
+/* Loaded on this connection before, to the last step: its functions are in use, perhaps by the statement that loads us. */
 static bool loaded_already(sqlite3 *db)
 {
     sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db, "SELECT outbox_version()", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db, "SELECT 1 FROM outbox_history", -1, &st, NULL);
     sqlite3_finalize(st);
     return rc == SQLITE_OK;
 }
@@ -99,11 +118,15 @@ static int register_table(struct module *m, const char *name, const sqlite3_modu
     return sqlite3_create_module_v2(m->db, name, table, m, module_free); /* also frees where it fails */
 }
 
+/* What was registered before a failure stays so, and SQLite closes the library then: it is linked to stay in memory
+ * (-z nodelete), or SQLite would call into nowhere when the connection closes. */
 static int load(sqlite3 *db)
 {
     struct module *m = sqlite3_malloc(sizeof *m);
-    if (!m)
+    if (!m) {
+        unuse_api();
         return SQLITE_NOMEM;
+    }
     *m = (struct module){.db = db, .references = 1};
     int rc = functions_register(m);
     if (rc == SQLITE_OK)
@@ -123,12 +146,15 @@ int sqlite3_modoutbox_init(sqlite3 *db, char **message, const sqlite3_api_routin
         *message = api->mprintf("mod_outbox needs SQLite 3.40 or later; this is %s", api->libversion());
         return SQLITE_ERROR;
     }
-    if (!keep(api)) {
+    if (!use_api(api)) {
         *message = api->mprintf("mod_outbox is in use by another copy of SQLite in this process; two copies of it drop "
                                 "each other's locks, so one process takes one");
         return SQLITE_MISUSE;
     }
-    return loaded_already(db) ? SQLITE_OK : load(db);
+    if (!loaded_already(db))
+        return load(db);
+    unuse_api();
+    return SQLITE_OK;
 }
 
 int sqlite3_outbox_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
