@@ -1,14 +1,18 @@
 /* claim.c — registers and takes over consumers; see claim.h. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "claim.h"
+#include "claim_trail.h"
 #include "database.h"
 #include "timestamp.h"
 
-static const char sql_find[] = "SELECT acked_seq, position, reads, kind FROM main.consumer_offsets WHERE consumer = ?1";
+static const char sql_find[] = "SELECT acked_seq, position, reads, kind, coalesce(lease_token, 0),"
+                               "       (SELECT value FROM main.outbox_meta WHERE name = 'source')"
+                               "  FROM main.consumer_offsets WHERE consumer = ?1";
 
 static const char sql_take_over[] =
     "UPDATE main.consumer_offsets"
@@ -173,8 +177,25 @@ static bool is_ours(const struct sink_settings *settings, const char *reads, con
     return false;
 }
 
-/* The row that is there: *found, and its cursor. */
-static enum claim_result find(sqlite3 *db, const struct sink_settings *settings, bool *found, struct cursor *cursor,
+/* A row of consumer_offsets, as it was before us. */
+struct row {
+    bool found, had_holder;
+    int64_t lease_token;
+    char source[17];
+};
+
+static bool read_row(sqlite3_stmt *st, struct row *row, struct cursor *cursor)
+{
+    const char *position = (const char *)sqlite3_column_text(st, 1), *source = (const char *)sqlite3_column_text(st, 5);
+    row->had_holder = sqlite3_column_type(st, 3) != SQLITE_NULL;
+    row->lease_token = sqlite3_column_int64(st, 4);
+    snprintf(row->source, sizeof row->source, "%s", source ? source : "");
+    cursor->acked_seq = sqlite3_column_int64(st, 0);
+    cursor->position = position ? strdup(position) : NULL;
+    return cursor->position || !position;
+}
+
+static enum claim_result find(sqlite3 *db, const struct sink_settings *settings, struct row *row, struct cursor *cursor,
                               char *reason, size_t reason_size)
 {
     sqlite3_stmt *st = NULL;
@@ -184,30 +205,43 @@ static enum claim_result find(sqlite3 *db, const struct sink_settings *settings,
         rc = sqlite3_step(st);
     }
     enum claim_result result = CLAIM_OK;
-    *found = rc == SQLITE_ROW;
+    row->found = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW && !is_ours(settings, (const char *)sqlite3_column_text(st, 2),
                                      (const char *)sqlite3_column_text(st, 3), reason, reason_size)) {
         result = CLAIM_BROKEN;
-    } else if (rc == SQLITE_ROW) {
-        const char *position = (const char *)sqlite3_column_text(st, 1);
-        cursor->acked_seq = sqlite3_column_int64(st, 0);
-        cursor->position = position ? strdup(position) : NULL;
-        if (position && !cursor->position)
-            result = failed(db, SQLITE_NOMEM, reason, reason_size);
-    } else if (rc != SQLITE_DONE) {
+    } else if (rc == SQLITE_ROW && !read_row(st, row, cursor)) {
+        result = failed(db, SQLITE_NOMEM, reason, reason_size);
+    } else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
         result = failed(db, rc, reason, reason_size);
     }
     sqlite3_finalize(st);
     return result;
 }
 
-enum claim_result claim_take(sqlite3 *db, const struct sink_settings *settings, struct claim *out, char *reason,
-                             size_t reason_size)
+/* What stands in the trail of a consumer that is new, or that no holder is known of, was another's of its name. */
+static enum claim_result use_trail(sqlite3 *db, const struct sink_settings *settings, struct trail *trail,
+                                   const struct row *row, struct claim *claim, char *reason, size_t reason_size)
+{
+    if (row->found && row->had_holder) {
+        const struct claim_found found = {.source = row->source, .lease_token = row->lease_token};
+        int rc = claim_trail_apply(db, settings, trail, &found, &claim->cursor, &claim->trail_count);
+        return rc == SQLITE_OK ? CLAIM_OK : failed(db, rc, reason, reason_size);
+    }
+    if (trail_clear(trail))
+        return CLAIM_OK;
+    snprintf(reason, reason_size, "its trail cannot be emptied: %s", strerror(errno));
+    return CLAIM_LATER;
+}
+
+enum claim_result claim_take(sqlite3 *db, const struct sink_settings *settings, struct trail *trail, struct claim *out,
+                             char *reason, size_t reason_size)
 {
     struct claim claim = {0};
-    bool found = false;
-    enum claim_result result = find(db, settings, &found, &claim.cursor, reason, reason_size);
-    if (result == CLAIM_OK && !found) {
+    struct row row = {0};
+    enum claim_result result = find(db, settings, &row, &claim.cursor, reason, reason_size);
+    if (result == CLAIM_OK)
+        result = use_trail(db, settings, trail, &row, &claim, reason, reason_size);
+    if (result == CLAIM_OK && !row.found) {
         result = register_new(db, settings, &claim, reason, reason_size);
     } else if (result == CLAIM_OK) {
         int rc = write_claim(db, sql_take_over, settings, 0, &claim.lease_token);

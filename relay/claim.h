@@ -14,19 +14,22 @@
 
 #include "settings.h"
 #include "sink.h"
+#include "trail.h"
 
 struct claim {
     struct cursor cursor; /* position is the caller's to free */
     int64_t lease_token;
     bool is_new;
     int64_t waiting_count; /* of a new one: the events it will be given */
+    int64_t trail_count;   /* events that the last holder had delivered without recording it */
 };
 
 enum claim_result { CLAIM_OK, CLAIM_LATER, CLAIM_BROKEN };
 
-/* Inside BEGIN IMMEDIATE. On anything but OK reason says why, and the transaction is the caller's to roll back. */
-enum claim_result claim_take(sqlite3 *db, const struct sink_settings *settings, struct claim *out, char *reason,
-                             size_t reason_size);
+/* Inside BEGIN IMMEDIATE. The trail is the consumer's, or NULL. On anything but OK reason says why, and the transaction
+ * is the caller's to roll back. */
+enum claim_result claim_take(sqlite3 *db, const struct sink_settings *settings, struct trail *trail, struct claim *out,
+                             char *reason, size_t reason_size);
 
 /* Where a consumer without a row begins: the seq before the first one it is given. Writes nothing. */
 enum claim_result claim_begin(sqlite3 *db, const struct sink_settings *settings, int64_t *after, char *reason,

@@ -140,6 +140,7 @@ enum ledger_result ledger_claim(struct ledger_consumer *c, bool patient, struct 
     if (result == LEDGER_OK) {
         *cursor = c->claim.cursor;
         *lease_token = c->lease_token = c->claim.lease_token;
+        c->recorded_seq = cursor->acked_seq;
         c->stale = false;
     }
     pthread_mutex_unlock(&l->mutex);
@@ -179,6 +180,22 @@ enum ledger_standing ledger_standing(struct ledger_consumer *c)
     enum ledger_standing standing = c->ledger->ended ? LEDGER_ENDED : c->stale ? LEDGER_STALE : LEDGER_HELD;
     pthread_mutex_unlock(&c->ledger->mutex);
     return standing;
+}
+
+void ledger_use_trail(struct ledger_consumer *c, struct trail *trail)
+{
+    pthread_mutex_lock(&c->ledger->mutex);
+    c->trail = trail;
+    pthread_mutex_unlock(&c->ledger->mutex);
+}
+
+bool ledger_recorded(struct ledger_consumer *c, int64_t *acked_seq)
+{
+    pthread_mutex_lock(&c->ledger->mutex);
+    bool all = !c->stale && !c->ledger->ended && !c->posted.any && !c->busy;
+    *acked_seq = c->recorded_seq;
+    pthread_mutex_unlock(&c->ledger->mutex);
+    return all;
 }
 
 int ledger_backlog(struct ledger_consumer *c)

@@ -14,6 +14,7 @@
 
 #include "settings.h"
 #include "sink.h"
+#include "trail.h"
 #include "wake.h"
 
 struct ledger;
@@ -34,6 +35,9 @@ bool ledger_reclaim(struct ledger *);
  * memory. */
 struct ledger_consumer *ledger_join(struct ledger *, const struct sink_settings *settings, struct wake *wake);
 void ledger_leave(struct ledger_consumer *); /* what is not committed yet is dropped: flush first. NULL is fine */
+
+/* Its claims take what the trail says into account. Borrowed until ledger_leave(); NULL: none. */
+void ledger_use_trail(struct ledger_consumer *, struct trail *);
 
 enum ledger_result {
     LEDGER_OK,
@@ -61,6 +65,9 @@ enum ledger_standing {
     LEDGER_ENDED /* the database cannot be written any more */
 };
 enum ledger_standing ledger_standing(struct ledger_consumer *);
+
+/* Whether everything posted is committed. *acked_seq: the cursor that is, as far as it was posted since the claim. */
+bool ledger_recorded(struct ledger_consumer *, int64_t *acked_seq);
 
 /* How many changes wait to be committed: a pipeline stops reading when they pile up. */
 int ledger_backlog(struct ledger_consumer *);

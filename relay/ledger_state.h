@@ -21,7 +21,10 @@ struct ledger_consumer {
     const struct sink_settings *settings;
     struct wake *wake;
 
+    struct trail *trail; /* the pipeline's, but for the thread's look at it during a claim */
+
     int64_t lease_token;
+    int64_t recorded_seq; /* the cursor last committed */
     bool stale, interrupted;
     struct settlement_batch posted; /* by the pipeline */
 

@@ -122,6 +122,8 @@ static void release_chain(struct ledger *l, struct ledger_consumer *chain, bool 
 {
     for (struct ledger_consumer *c = chain; c; c = c->next_writing) {
         c->busy = false;
+        if (committed && !c->missed && c->writing.acked_seq > c->recorded_seq)
+            c->recorded_seq = c->writing.acked_seq;
         if (committed && c->missed) {
             c->stale = true;
             settlement_clear(&c->posted);
@@ -159,6 +161,10 @@ static void commit_posted(struct ledger *l)
 
 static void say_claim(const struct sink_settings *settings, const struct claim *claim)
 {
+    if (claim->trail_count)
+        log_write(LOG_LEVEL_INFO, settings->consumer,
+                  "delivered already, though not recorded, and not delivered again: %lld",
+                  (long long)claim->trail_count);
     if (claim->is_new)
         log_write(LOG_LEVEL_INFO, settings->consumer, "new consumer; events waiting for it: %lld",
                   (long long)claim->waiting_count);
@@ -174,7 +180,7 @@ static enum ledger_result run_claim(struct ledger *l, struct ledger_consumer *c)
     int rc = begin(l);
     enum claim_result result = CLAIM_LATER;
     if (rc == SQLITE_OK) {
-        result = claim_take(l->db, c->settings, &c->claim, c->reason, sizeof c->reason);
+        result = claim_take(l->db, c->settings, c->trail, &c->claim, c->reason, sizeof c->reason);
         rc = result == CLAIM_OK ? sqlite3_exec(l->db, "COMMIT", NULL, NULL, NULL) : sqlite3_extended_errcode(l->db);
     }
     if (result == CLAIM_OK && rc == SQLITE_OK) {

@@ -48,19 +48,31 @@ static enum stage open_database(struct pipeline *p)
     return p->source ? STAGE_LOCK : broken(p);
 }
 
+/* A webhook's receiver and a command can't be asked what they have; a file can. */
+static void open_trail(struct pipeline *p)
+{
+    char path[4096];
+    enum sink_kind kind = p->options.settings->kind;
+    if (kind != SINK_WEBHOOK && kind != SINK_EXEC)
+        return;
+    snprintf(path, sizeof path, "%s.%s.trail", database_path(p->db), p->options.settings->consumer);
+    p->trail = trail_open(path, p->options.settings->consumer);
+    ledger_use_trail(p->consumer, p->trail);
+}
+
 static enum stage take_lock(struct pipeline *p)
 {
     if (!p->consumer)
         return STAGE_CLAIM;
     char path[4096];
-    int length = snprintf(path, sizeof path, "%s.%s.lock", database_path(p->db), p->options.settings->consumer);
-    if (length >= (int)sizeof path) {
+    int length = snprintf(path, sizeof path - 1, "%s.%s.lock", database_path(p->db), p->options.settings->consumer);
+    if (length >= (int)sizeof path - 1) /* its trail is one longer */ {
         snprintf(p->reason, sizeof p->reason, "the path of its lock file is too long");
         return broken(p);
     }
     switch (standby_wait(&p->lock, path, p->options.settings->consumer, !p->options.once, p->wake, &p->stop, p->reason,
                          sizeof p->reason)) {
-    case STANDBY_HELD: return STAGE_CLAIM;
+    case STANDBY_HELD: open_trail(p); return STAGE_CLAIM;
     case STANDBY_STOPPED: return STAGE_DONE;
     case STANDBY_TAKEN:
     case STANDBY_LATER: return later(p, STAGE_LOCK);
@@ -118,6 +130,7 @@ static enum stage claim(struct pipeline *p)
     if (!read_identity(p))
         return later(p, STAGE_CLAIM);
     source_expect(p->source, p->schema.source, p->lease_token, p->cursor.acked_seq);
+    trail_begin(p->trail, p->schema.source, p->lease_token, p->cursor.acked_seq);
     return STAGE_CHECK;
 }
 
@@ -183,6 +196,7 @@ static bool create_sink(struct pipeline *p)
         .former_sources = p->former_sources,
         .once = p->options.once,
         .db = p->db,
+        .trail = p->trail,
         .reason = p->reason,
     };
     p->sink = p->options.ops->create(&p->context);
@@ -251,6 +265,9 @@ static void clean_up(struct pipeline *p)
     p->options.ops->close(p->sink);
     source_close(p->source);
     sqlite3_close(p->db);
+    if (p->consumer)
+        ledger_use_trail(p->consumer, NULL);
+    trail_close(p->trail);
     lock_release(&p->lock);
     free(p->cursor.position);
     free(p->former_sources);

@@ -157,7 +157,8 @@ static enum stage settle(struct pipeline *p)
         return STAGE_DELIVER;
     }
     bool remembered = remember(&p->cursor, &s);
-    /* Crash here: it is delivered and not recorded. A file says so by itself; a receiver knows the id. */
+    /* Crash here: it is delivered and not recorded. A file says so by itself; the trail says so for a receiver, which
+     * knows the id of what was in flight. */
     return ledger_post(p->consumer, &s) && remembered ? STAGE_DELIVER : STAGE_CLAIM;
 }
 
@@ -218,6 +219,16 @@ static enum stage wait_for_more(struct pipeline *p)
 
 /* ---- The round ---------------------------------------------------------------------------------------------------- */
 
+/* What is settled is posted, unless that is put off; what the ledger has then, the trail need not. */
+static void look_at_ledger(struct pipeline *p)
+{
+    int64_t acked_seq;
+    if (!p->trail)
+        return;
+    bool all = ledger_recorded(p->consumer, &acked_seq);
+    trail_recorded(p->trail, acked_seq, all && !p->unsettled);
+}
+
 /* What others want of this pipeline. */
 static enum stage look_around(struct pipeline *p)
 {
@@ -227,6 +238,7 @@ static enum stage look_around(struct pipeline *p)
         p->options.ops->reopen(p->sink);
     if (!p->consumer)
         return STAGE_DELIVER;
+    look_at_ledger(p);
     switch (ledger_standing(p->consumer)) {
     case LEDGER_HELD: return STAGE_DELIVER;
     case LEDGER_STALE: return STAGE_CLAIM;
@@ -306,5 +318,10 @@ enum sink_result pipeline_finish(struct pipeline *p)
         log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", p->reason);
         return SINK_BROKEN;
     }
-    return pipeline_flush(p) ? SINK_OK : SINK_LATER;
+    if (!pipeline_flush(p))
+        return SINK_LATER;
+    if (!trail_clear(p->trail)) {
+        /* The database has it all; what the file still says of it is true, and says nothing new. */
+    }
+    return SINK_OK;
 }

@@ -9,6 +9,7 @@
 #include "pipeline.h"
 #include "schema.h"
 #include "source.h"
+#include "trail.h"
 #include "wake.h"
 
 enum stage {
@@ -38,6 +39,7 @@ struct pipeline {
     struct schema_info schema;
     char *former_sources;
     struct lock lock;
+    struct trail *trail; /* NULL: its destination says by itself what it has, or nothing can */
     struct source *source;
     struct sink *sink;
     struct sink_context context;

@@ -18,6 +18,7 @@
 
 #include "outbox.h"
 #include "settings.h"
+#include "trail.h"
 
 /* One row as the source read it, but for event.id and event.prev, which are left empty. Borrowed: gone when put() returns. */
 struct source_row {
@@ -93,6 +94,7 @@ struct sink_context {
     const char *former_sources; /* JSON as in outbox_meta; NULL: none */
     int64_t last_seq;           /* of the database when open() was called: a destination beyond it is ahead of it */
     bool once;                  /* --once: do not wait out a backoff */
+    struct trail *trail;        /* where a delivery is noted until the ledger has it; NULL: nowhere */
     sqlite3 *db;                /* the pipeline's read-only connection: for recovery and retries; end every statement */
     char *reason; /* REASON_SIZE bytes: words for SINK_BROKEN and SINK_LATER, without the consumer's name */
 };

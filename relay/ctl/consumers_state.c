@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "consumers.h"
 #include "fields.h"
@@ -105,6 +106,7 @@ int consumers_resume(struct ctl *ctl, const char *name)
 struct removal {
     const char *name;
     bool force;
+    char trail[4096 + 80];
 };
 
 static void tell_released(struct report *r, const struct target *t, int64_t others, int64_t released)
@@ -165,7 +167,7 @@ static int take_lock(sqlite3 *db, const struct removal *removal, struct lock *lo
 
 static int remove_step(sqlite3 *db, void *arg, struct report *report)
 {
-    const struct removal *removal = arg;
+    struct removal *removal = arg;
     struct target t;
     struct lock lock = {.fd = -1};
     int code = target_find(db, removal->name, &t);
@@ -175,6 +177,7 @@ static int remove_step(sqlite3 *db, void *arg, struct report *report)
     if (code == EXIT_DONE)
         code = remove_row(db, &t, report);
     lock_release(&lock);
+    snprintf(removal->trail, sizeof removal->trail, "%s.%s.trail", sqlite3_db_filename(db, "main"), removal->name);
     target_free(&t);
     return code;
 }
@@ -182,5 +185,9 @@ static int remove_step(sqlite3 *db, void *arg, struct report *report)
 int consumers_remove(struct ctl *ctl, const struct consent *consent, const char *name, bool force)
 {
     struct removal removal = {.name = name, .force = force};
-    return operation_run(ctl, consent, remove_step, &removal);
+    int code = operation_run(ctl, consent, remove_step, &removal);
+    if (code == EXIT_DONE && !consent->dry_run)
+        unlink(
+            removal.trail); /* its relay's (trail.h), if it had one; a new consumer of the name would not believe it */
+    return code;
 }

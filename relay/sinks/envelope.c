@@ -275,6 +275,7 @@ struct envelope *envelope_new(struct envelope_pool *pool, const struct source_ro
         return NULL;
     struct draft d = {.envelope = e, .body = &e->body, .headers = &e->text, .value = &pool->value, .error = NULL};
     buffer_clear(d.value);
+    e->created_at_us = row->event.time_us;
     write_event(&d, row, settings, source, with_before);
     if (seal(&d))
         return e;

@@ -14,6 +14,7 @@ struct envelope {
     struct buffer body;
     const char *content_type; /* static; NULL: there is no body */
     const char *error;        /* it can't be sent, ever: why; NULL: fine. Body and headers are empty then */
+    int64_t created_at_us;
     int header_count;
     const char *headers[ENVELOPE_HEADERS_MAX]; /* "name: value", fit for HTTP */
     struct buffer text;                        /* what headers and error point to */

@@ -144,7 +144,7 @@ static enum sink_result exec_put(struct sink *s, const struct source_row *row)
         return failed(s, "out of memory");
     if (error)
         log_delivery(LOG_LEVEL_WARN, consumer(s), row->event.seq, 0, "delivered", "without its payload: %s", error);
-    exec_lines_put(&s->lines, row->event.seq);
+    exec_lines_put(&s->lines, row->event.seq, row->event.time_us);
     return SINK_OK;
 }
 
@@ -241,6 +241,7 @@ static void acknowledge(struct sink *s, int64_t seq)
 {
     if (!exec_lines_ack(&s->lines, seq))
         return;
+    trail_add(s->context->trail, s->lines.acked_seq, s->lines.acked_created_at_us);
     trouble_over(&s->trouble, consumer(s), "the command");
     s->silence_said = false;
     s->stuck_since_us = 0;
@@ -280,6 +281,7 @@ static enum sink_result ended(struct sink *s, int status)
         take_lines(s);
     if (good && !s->distrusted)
         acknowledge(s, s->lines.sent_seq);
+    trail_flush(s->context->trail);
     describe_end(s, status, words);
     if (!s->finishing || s->lines.count > 0)
         return failed(s, words);
@@ -318,6 +320,7 @@ static enum sink_result exec_push(struct sink *s)
     feed(s, now_us);
     if (exec_child_listen(&s->child))
         take_lines(s);
+    trail_flush(s->context->trail);
     watch_silence(s, now_us);
     hasten(s, now_us);
     return exec_child_ended(&s->child, &status) ? ended(s, status) : SINK_OK;

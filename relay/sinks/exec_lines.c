@@ -41,11 +41,11 @@ bool exec_lines_full(const struct exec_lines *l)
     return l->count == EXEC_LINES_MAX || l->put_end - l->acked_end >= EXEC_LINES_BYTES_MAX;
 }
 
-void exec_lines_put(struct exec_lines *l, int64_t seq)
+void exec_lines_put(struct exec_lines *l, int64_t seq, int64_t created_at_us)
 {
     l->put_end = l->written_end + (int64_t)(l->text.size - l->written);
     l->put_seq = seq;
-    *line_at(l, l->count++) = (struct exec_line){seq, seq, l->put_end};
+    *line_at(l, l->count++) = (struct exec_line){seq, seq, created_at_us, l->put_end};
 }
 
 void exec_lines_skip(struct exec_lines *l, int64_t seq)
@@ -93,6 +93,7 @@ bool exec_lines_ack(struct exec_lines *l, int64_t seq)
     while (l->sent > 0 && line_at(l, 0)->seq <= seq) {
         const struct exec_line *line = line_at(l, 0);
         l->acked_seq = line->seq;
+        l->acked_created_at_us = line->created_at_us;
         l->reached_seq = line->passed_seq;
         l->acked_end = line->end;
         l->first = (l->first + 1) % EXEC_LINES_MAX;

@@ -20,7 +20,8 @@ enum {
 struct exec_line {
     int64_t seq;
     int64_t passed_seq; /* the last one filtered out behind it: acknowledged with it */
-    int64_t end;        /* where it ends, in bytes put since the beginning */
+    int64_t created_at_us;
+    int64_t end; /* where it ends, in bytes put since the beginning */
 };
 
 struct exec_lines {
@@ -31,9 +32,10 @@ struct exec_lines {
     int first, count, sent;                  /* count of them from first; these sent are wholly written */
     int64_t put_end, written_end, acked_end; /* in bytes since the beginning */
 
-    int64_t put_seq;     /* of the last line put: the next one's prev */
-    int64_t sent_seq;    /* of the last line sent: nothing beyond it can be acknowledged */
-    int64_t acked_seq;   /* of the last line acknowledged, by this command or one before it */
+    int64_t put_seq;   /* of the last line put: the next one's prev */
+    int64_t sent_seq;  /* of the last line sent: nothing beyond it can be acknowledged */
+    int64_t acked_seq; /* of the last line acknowledged, by this command or one before it */
+    int64_t acked_created_at_us;
     int64_t reached_seq; /* the cursor: the same, or what was filtered out behind it */
 };
 
@@ -45,7 +47,7 @@ void exec_lines_free(struct exec_lines *);
 bool exec_lines_full(const struct exec_lines *);
 
 /* The text has one more line, seq's. */
-void exec_lines_put(struct exec_lines *, int64_t seq);
+void exec_lines_put(struct exec_lines *, int64_t seq, int64_t created_at_us);
 void exec_lines_skip(struct exec_lines *, int64_t seq); /* filtered out */
 
 /* What is to be written next; 0: nothing. Then how much of it was. */

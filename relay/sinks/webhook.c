@@ -1,8 +1,8 @@
 /* webhook.c — the webhook sink: one multi handle, kept-alive connections, up to N requests in flight.
  *
  * Leaves to others: sending and answers (webhook.h says which file), reading (the pipeline; reread.h for what stepped
- * aside), and making outcomes durable (the ledger). A kill at any point repeats only what was in flight or is not in the
- * ledger yet, under the same ids.
+ * aside), and making outcomes durable (the ledger; the trail until then). A kill at any point repeats only what was in
+ * flight, under the same ids.
  */
 #include "webhook.h"
 
@@ -230,6 +230,7 @@ static enum sink_result webhook_push(struct sink *s)
     do {
         http_loop_run(&s->loop);
         webhook_take_answers(s);
+        trail_flush(s->context->trail); /* Crash before it: what was in flight comes again, and no other */
     } while (webhook_begin_events(s));
     if (gives_up(s)) {
         snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);

@@ -48,6 +48,9 @@ void webhook_settle_delivered(struct sink *s, struct window_event *e)
 static void record_dead(struct sink *s, struct window_event *e, const struct window_failure *how)
 {
     log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, how->attempts, "dead", "%s", how->error);
+    /* Its key goes on without it. A kill before that is recorded, and it would come after those: they come again too. */
+    if (s->settings->skip_dead)
+        trail_hold(s->context->trail);
     or_return(s, e, window_dead(s->window, e, how));
 }
 
@@ -160,6 +163,18 @@ static void note_alive(struct sink *s)
               s->settings->url_shown, (now_us - s->down_since_us) / 1000000);
 }
 
+/* 2xx. The trail has it at once, the ledger soon. */
+static void record_delivered(struct sink *s, struct window_event *e)
+{
+    const struct envelope *sent = e->item;
+    int64_t seq = e->seq, created_at_us = sent->created_at_us;
+    bool recorded = window_delivered(s->window, e);
+
+    if (recorded)
+        trail_add(s->context->trail, seq, created_at_us);
+    or_return(s, e, recorded);
+}
+
 static void handle_success(struct sink *s, const struct batch *b, long status)
 {
     note_alive(s);
@@ -167,7 +182,7 @@ static void handle_success(struct sink *s, const struct batch *b, long status)
         struct window_event *e = b->events[i];
         log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
                      status);
-        webhook_settle_delivered(s, e);
+        record_delivered(s, e);
     }
 }
 

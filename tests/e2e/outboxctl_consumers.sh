@@ -124,7 +124,9 @@ ctl consumers remove slow --yes --json
 is "remove takes the row and its failed deliveries, and says what only it needed" \
     "$code $(jq -c '[.released, .failed_given_up]' "$TMP/printed") $(acked slow)$(sql 'SELECT count(*) FROM failed_deliveries')" \
     "0 [2,1] 0"
+ok "a webhook's relay has left its trail" test -f "$DB.webhook.trail"
 ctl consumers remove webhook --yes
+ok "remove takes that too" test ! -e "$DB.webhook.trail"
 ctl consumers remove quick --yes
 like "of the last one it says that nothing is reclaimed without one" "$(cat "$TMP/said")" "nothing is reclaimed"
 

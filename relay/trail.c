@@ -1,0 +1,197 @@
+/* trail.c — a ring of entries in a file; see trail.h. What an entry means for the cursor is claim_trail.c's. */
+#include "trail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum { PENDING_MAX = 512 };
+
+struct trail {
+    int fd;
+    char consumer[72];
+    char source[17];
+    int64_t lease_token, floor;
+    bool failed, held;
+    size_t next; /* in the ring: where the first pending entry goes */
+    int pending_count;
+    struct trail_entry pending[PENDING_MAX];
+};
+
+static const size_t ENTRY = sizeof(struct trail_entry);
+
+static void say(const char *consumer, const char *what)
+{
+    log_write(LOG_LEVEL_INFO, consumer, "its trail cannot be %s (%s): after a kill more may be delivered again", what,
+              strerror(errno));
+}
+
+static int open_regular(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+struct trail *trail_open(const char *path, const char *consumer)
+{
+    struct trail *t = calloc(1, sizeof *t);
+    int fd = t ? open_regular(path) : -1;
+    if (fd < 0) {
+        say(consumer, "opened");
+        free(t);
+        return NULL;
+    }
+    t->fd = fd;
+    strncpy(t->consumer, consumer, sizeof t->consumer - 1);
+    return t;
+}
+
+void trail_close(struct trail *t)
+{
+    if (t)
+        close(t->fd);
+    free(t);
+}
+
+/* splitmix64's finish over a running sum: each bit of what goes in moves half of those that come out. */
+static uint64_t mix(uint64_t sum, uint64_t value)
+{
+    sum += value + UINT64_C(0x9e3779b97f4a7c15);
+    sum = (sum ^ (sum >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    sum = (sum ^ (sum >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return sum ^ (sum >> 31);
+}
+
+uint64_t trail_seal(const char *source, int64_t lease_token, int64_t seq, int64_t floor, int64_t created_at_us)
+{
+    uint64_t sum = 0;
+    for (const char *p = source; *p; p++)
+        sum = mix(sum, (unsigned char)*p);
+    sum = mix(sum, (uint64_t)lease_token);
+    sum = mix(sum, (uint64_t)seq);
+    sum = mix(sum, (uint64_t)floor);
+    return mix(sum, (uint64_t)created_at_us);
+}
+
+/* Whatever the file has from before stays until it is written over: sealed for another token, it no longer counts. */
+void trail_begin(struct trail *t, const char *source, int64_t lease_token, int64_t acked_seq)
+{
+    if (!t)
+        return;
+    strncpy(t->source, source, sizeof t->source - 1);
+    t->lease_token = lease_token;
+    t->floor = acked_seq;
+    t->failed = t->held = false;
+    t->next = 0;
+    t->pending_count = 0;
+}
+
+void trail_add(struct trail *t, int64_t seq, int64_t created_at_us)
+{
+    if (!t || t->failed || t->held)
+        return;
+    if (t->pending_count == PENDING_MAX)
+        trail_flush(t);
+    t->pending[t->pending_count++] = (struct trail_entry){
+        .seq = seq,
+        .floor = t->floor,
+        .seal = trail_seal(t->source, t->lease_token, seq, t->floor, created_at_us),
+    };
+}
+
+static bool write_at(struct trail *t, const struct trail_entry *entries, size_t count)
+{
+    ssize_t size = (ssize_t)(count * ENTRY), n;
+    do
+        n = pwrite(t->fd, entries, (size_t)size, (off_t)(t->next * ENTRY));
+    while (n < 0 && errno == EINTR);
+    if (n >= 0 && n < size)
+        errno = ENOSPC;
+    t->next = (t->next + count) % TRAIL_ENTRIES;
+    return n == size;
+}
+
+void trail_flush(struct trail *t)
+{
+    if (!t || t->pending_count == 0)
+        return;
+    size_t count = (size_t)t->pending_count, to_end = TRAIL_ENTRIES - t->next;
+    size_t first = count < to_end ? count : to_end;
+    t->pending_count = 0;
+    /* Crash here: what was delivered in this round comes again, and no more of it than was in flight. */
+    if (write_at(t, t->pending, first) && (first == count || write_at(t, t->pending + first, count - first)))
+        return;
+    t->failed = true;
+    say(t->consumer, "written");
+}
+
+void trail_hold(struct trail *t)
+{
+    if (t)
+        t->held = true;
+}
+
+void trail_recorded(struct trail *t, int64_t acked_seq, bool all)
+{
+    if (!t)
+        return;
+    t->floor = acked_seq;
+    if (all) { /* the same few pages are written again and again, and the file stays small */
+        t->held = false;
+        t->next = 0;
+    }
+}
+
+bool trail_clear(struct trail *t)
+{
+    if (!t)
+        return true;
+    t->next = 0;
+    t->pending_count = 0;
+    return ftruncate(t->fd, 0) == 0;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    const struct trail_entry *x = a, *y = b;
+    return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+bool trail_read(const struct trail *t, struct trail_entry **entries, size_t *count)
+{
+    struct stat st;
+    *entries = NULL;
+    *count = 0;
+    if (!t)
+        return true;
+    if (fstat(t->fd, &st) != 0)
+        return false;
+    size_t most = (size_t)st.st_size / ENTRY, used = 0;
+    if (most > TRAIL_ENTRIES)
+        most = TRAIL_ENTRIES;
+    struct trail_entry *all = malloc(most * ENTRY + 1);
+    while (all && used < most * ENTRY) {
+        ssize_t n = pread(t->fd, (char *)all + used, most * ENTRY - used, (off_t)used);
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+    }
+    if (!all || used < most * ENTRY) {
+        free(all);
+        return false;
+    }
+    qsort(all, most, ENTRY, by_seq);
+    *entries = all;
+    *count = most;
+    return true;
+}
