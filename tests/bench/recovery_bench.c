@@ -111,7 +111,7 @@ static void bench_recovery(char *self, char *db, char *path, const char *log, in
 
 static void bench_sync(char *db, const char *dir, const char *log, int events)
 {
-    double ours[ROUNDS], theirs[ROUNDS];
+    double took[2][ROUNDS] = {{0}};
     char path[128], consumer[32];
 
     for (int round = -1; round < ROUNDS; round++)
@@ -121,9 +121,9 @@ static void bench_sync(char *db, const char *dir, const char *log, int events)
             double t = run_relay(db, path, consumer, sync, log, NULL);
             unlink(path);
             if (round >= 0)
-                (sync ? ours : theirs)[round] = t;
+                took[sync][round] = t;
         }
-    bench_report("--jsonl-sync batch, against never", ours, theirs, ROUNDS, events, 0.5);
+    bench_report("--jsonl-sync batch, against never", took[1], took[0], ROUNDS, events, 0.5);
 }
 
 int main(int argc, char **argv)

@@ -51,5 +51,29 @@ judge() {
     fi
 }
 
+# chain_on_disk DIRECTORY: "UNBROKEN LAST" of the stream there as the disk has it now, past the page cache: the last seq
+# before the first line that is missing, and the very last one.
+chain_on_disk() {
+    python3 - "$1"/events.*-*.jsonl "$1/events.jsonl" <<'END'
+import json, os, sys
+unbroken, last, whole = 0, 0, True
+for path in sys.argv[1:]:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        continue
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    for line in os.fdopen(fd, "rb"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a torn end; or a hole, which the next line shows
+        whole = whole and event["prev"] == last
+        last = event["seq"]
+        unbroken = last if whole else unbroken
+print(unbroken, last)
+END
+}
+
 # nap MILLISECONDS: a moment drawn at random is the experiment here, not a guess.
 nap() { read -rt "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))" <> <(:) || :; }

@@ -15,6 +15,24 @@ power_install() {
     mkdir "$POWER" && truncate -s 256M "$TMP/disk.img" && mkfs.ext4 -q "$TMP/disk.img" && power_on 2>/dev/null
 }
 
+# stop_at_ack DB PID…: stops these at the next moment in which the relay's cursor is seen to have moved.
+stop_at_ack() {
+    python3 - "$@" <<'END'
+import os, signal, sqlite3, sys, time
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=10)
+def acked():
+    try:
+        return db.execute("SELECT max(acked_seq) FROM consumer_offsets").fetchone()[0]
+    except sqlite3.Error:
+        return None
+was, until = acked(), time.monotonic() + 5
+while time.monotonic() < until and acked() in (None, was):
+    pass
+for pid in map(int, sys.argv[2:]):
+    os.kill(pid, signal.SIGSTOP)
+END
+}
+
 # power_cut PID…: these are stopped, then gone, and the disk is back with what it had on stable storage.
 power_cut() {
     kill -STOP "$@" 2>/dev/null
