@@ -72,6 +72,7 @@ a_consumer() {
     shift
     new_database
     sql 'CREATE TABLE orders(id INTEGER PRIMARY KEY, customer TEXT, total REAL, revision INTEGER NOT NULL DEFAULT 1)'
+    host "$@" --until-idle 0 "$DB" # its table is there before the writer is at work
     {
         echo ".load $BUILD/mod_outbox"
         for i in $(seq 120); do

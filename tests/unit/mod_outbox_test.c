@@ -291,7 +291,7 @@ static void a_close_that_is_refused_does_no_harm(void **state)
     sqlite3_stmt *st;
     sqlite3_prepare_v2(h->db, "SELECT 1", -1, &st, NULL);
     for (int i = 1; i <= 3; i++) {
-        char seq[8];
+        char seq[16];
         snprintf(seq, sizeof seq, "%d", i);
         assert_says(h, "SELECT outbox_emit('x', NULL, NULL)", seq);
         assert_says(h, "SELECT outbox_take('c')", "0");
