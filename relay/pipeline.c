@@ -312,6 +312,8 @@ struct pipeline *pipeline_start(const struct pipeline_options *options)
     if (!p)
         return NULL;
     p->options = *options;
+    /* A webhook's is of requests, retries among them: it minds that itself. */
+    rate_init(&p->rate, options->settings->kind == SINK_WEBHOOK ? 0 : options->settings->rate, clock_monotonic_us());
     p->lock.fd = -1;
     p->wake = wake_open(options->db_path);
     if (!p->wake)

@@ -30,6 +30,7 @@ enum {
 struct taking {
     struct pipeline *pipeline;
     enum sink_result result;
+    int put; /* events, without those filtered out */
 };
 
 /* Few rows when quiet, so that the first of them leave soon; more under a backlog. */
@@ -62,6 +63,7 @@ static bool take(void *arg, const struct source_row *row, bool wanted)
         p->options.ops->skip(p->sink, row->event.seq);
     else
         t->result = p->options.ops->put(p->sink, row);
+    t->put += wanted && t->result == SINK_OK;
     return t->result == SINK_OK;
 }
 
@@ -72,7 +74,9 @@ static int64_t read_due_us(const struct pipeline *p)
     int room = p->look && !read_all ? p->options.ops->room(p->sink) : 0;
     if (room <= 0 || (p->consumer && ledger_backlog(p->consumer) >= BACKLOG_MAX))
         return INT64_MAX;
-    return room >= READ_MIN ? 0 : p->read_at_us + READ_GAP_US;
+    int64_t due_us = room >= READ_MIN ? 0 : p->read_at_us + READ_GAP_US;
+    int64_t rate_us = rate_due_us(&p->rate, clock_monotonic_us());
+    return due_us > rate_us ? due_us : rate_us;
 }
 
 static bool may_read(const struct pipeline *p)
@@ -100,12 +104,15 @@ static enum stage read_later(struct pipeline *p)
 
 static enum stage read_batch(struct pipeline *p)
 {
-    struct taking t = {p, SINK_OK};
-    int room = p->options.ops->room(p->sink);
+    struct taking t = {p, SINK_OK, 0};
+    int room = p->options.ops->room(p->sink), burst = rate_burst(&p->rate);
+    if (room > burst)
+        room = burst;
     int64_t before = p->read_seq;
     bool full = false;
     enum source_result result = source_read(p->source, &p->read_seq, room < p->batch ? room : p->batch, take, &t,
                                             &full);
+    rate_take(&p->rate, t.put, clock_monotonic_us());
     if (t.result != SINK_OK)
         return STAGE_OPEN;
     switch (result) {

@@ -8,6 +8,7 @@
 #include "lock.h"
 #include "pipeline.h"
 #include "schema.h"
+#include "sinks/rate.h"
 #include "source.h"
 #include "trail.h"
 #include "wake.h"
@@ -53,6 +54,7 @@ struct pipeline {
     bool look;                         /* there may be something to read */
     bool trouble_said;                 /* reading fails, and that was said */
     bool unsettled;                    /* something may have been reached since settled_at_us */
+    struct rate rate;                  /* of a sink that doesn't mind it itself */
     int64_t read_at_us, settled_at_us; /* when last; see READ_GAP_US, SETTLE_GAP_US */
     int64_t progress_at_us;            /* --once: when something last moved */
 };

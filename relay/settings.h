@@ -46,7 +46,6 @@ struct webhook_settings {
     enum event_format format; /* default CLOUDEVENTS */
     int batch_count;          /* --webhook-batch, 1 */
     int concurrency;          /* --concurrency, 8 */
-    int rate;                 /* --rate, events per second; 0: no limit */
     int64_t timeout_us;       /* --timeout, 30s, the whole request */
     int64_t connect_timeout_us;
     int max_attempts;                       /* --max-attempts */
@@ -76,6 +75,7 @@ struct sink_settings {
     enum start_at start;
     int64_t start_seq; /* START_SEQ: the first one delivered */
     int read_batch;    /* events per read at the most */
+    int rate;          /* --rate, events delivered per second; 0: no limit */
     char *filter;      /* SQL; NULL: everything */
     char *transform;   /* SQL giving the new payload; NULL: as it is */
     char *before_transform;

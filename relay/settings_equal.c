@@ -46,7 +46,7 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
 {
     return same_text(a->url, b->url) && same_secrets(a, b) && same_list(a->headers, b->headers) &&
            same_list(a->event_headers, b->event_headers) && a->format == b->format &&
-           a->batch_count == b->batch_count && a->concurrency == b->concurrency && a->rate == b->rate &&
+           a->batch_count == b->batch_count && a->concurrency == b->concurrency &&
            a->timeout_us == b->timeout_us && a->connect_timeout_us == b->connect_timeout_us &&
            a->max_attempts == b->max_attempts && a->max_age_us == b->max_age_us &&
            a->backoff_min_us == b->backoff_min_us && a->backoff_max_us == b->backoff_max_us &&
@@ -58,7 +58,7 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
 bool settings_equal(const struct sink_settings *a, const struct sink_settings *b)
 {
     bool same = same_text(a->consumer, b->consumer) && a->registered == b->registered && a->kind == b->kind &&
-                a->start == b->start && a->start_seq == b->start_seq && a->read_batch == b->read_batch &&
+                a->start == b->start && a->start_seq == b->start_seq && a->read_batch == b->read_batch && a->rate == b->rate &&
                 same_text(a->filter, b->filter) && same_text(a->transform, b->transform) &&
                 same_text(a->before_transform, b->before_transform);
     switch (a->kind) {

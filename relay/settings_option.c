@@ -10,6 +10,7 @@
 #include "settings_option.h"
 #include "settings_secret.h"
 #include "sinks/kept_answer.h"
+#include "sinks/rate.h"
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
@@ -52,6 +53,8 @@ const struct option relay_options[] = {
      .argument = "SQL", .help = "the row before the change, which is else left out where there is a transform"},
     {"read-batch", SINK(read_batch), OPTION_IN_FILE, &type_count, .fallback = "1000", .least = 1, .most = 100000,
      .argument = "N", .help = "events read in one go, at the most"},
+    {"rate", SINK(rate), OPTION_IN_FILE, &type_limit, .least = 1, .most = RATE_MAX,
+     .argument = "N", .help = "events delivered in a second, at the most; else no limit"},
 
     {"jsonl", JSONL(path), OPTION_IN_FILE | OPTION_MAKES_SINK, &type_text,
      .argument = "PATH", .help = "append each event to this file as a line of JSON"},
@@ -82,8 +85,6 @@ const struct option relay_options[] = {
      .argument = "N", .help = "events in one request, at the most"},
     {"concurrency", HOOK(concurrency), OPTION_IN_FILE, &type_count, .fallback = "8", .least = 1, .most = 1000,
      .argument = "N", .help = "requests under way at once, never two for one ordering key"},
-    {"rate", HOOK(rate), OPTION_IN_FILE, &type_limit, .least = 1, .most = 1000000,
-     .argument = "N", .help = "events sent in a second, at the most; else no limit"},
     {"timeout", HOOK(timeout_us), OPTION_IN_FILE, &type_duration, .fallback = "30s", .least = MS, .most = DAY,
      .argument = "TIME", .help = "for a whole request"},
     {"connect-timeout", HOOK(connect_timeout_us), OPTION_IN_FILE, &type_duration, .fallback = "5s", .least = MS, .most = DAY,

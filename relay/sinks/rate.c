@@ -1,5 +1,7 @@
-/* rate.c — see rate.h. Leaves to others: what counts as an event, and waiting (webhook.c). */
+/* rate.c — see rate.h. Leaves to others: what counts as an event, and waiting (webhook.c, and the pipeline for other sinks). */
 #include "rate.h"
+
+#include <limits.h>
 
 static const int64_t TOKEN = 1000000, LONGEST_US = 86400LL * 1000000;
 
@@ -16,6 +18,13 @@ static int64_t level(const struct rate *r, int64_t now_us)
     int64_t now = r->millionths + (passed_us < LONGEST_US ? passed_us : LONGEST_US) * r->per_s;
 
     return now < most ? now : most;
+}
+
+int rate_burst(const struct rate *r)
+{
+    if (r->per_s == 0)
+        return INT_MAX;
+    return r->per_s > 10 ? r->per_s / 10 : 1;
 }
 
 void rate_take(struct rate *r, int events, int64_t now_us)

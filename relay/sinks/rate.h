@@ -18,6 +18,9 @@ struct rate {
     int64_t at_us;
 };
 
+/* As many events as may go at once without falling into debt for long; INT_MAX: no limit. */
+int rate_burst(const struct rate *);
+
 void rate_init(struct rate *, int per_s, int64_t now_us);
 void rate_take(struct rate *, int events, int64_t now_us);
 

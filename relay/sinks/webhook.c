@@ -75,7 +75,7 @@ static struct sink *webhook_create(const struct sink_context *context)
     s->requests = calloc(count, sizeof *s->requests);
     s->batches = calloc(count, sizeof *s->batches);
     s->idle = calloc(count, sizeof(struct http_request *));
-    rate_init(&s->rate, settings->rate, clock_monotonic_us());
+    rate_init(&s->rate, context->settings->rate, clock_monotonic_us());
     s->reread = reread_new(context);
     bool done = s->requests && s->batches && s->idle && s->reread && http_loop_init(&s->loop) &&
                 http_endpoint_init(&s->endpoint, settings, &s->loop);

@@ -313,6 +313,34 @@ static void the_room_of_a_sink_is_respected(void **state)
     assert_int_equal(acked(b), 0);
 }
 
+static void a_rate_is_kept(void **state)
+{
+    struct bench *b = *state;
+    b->settings.rate = 200;
+    emit_events(b->f, "k", 120);
+    int64_t began_us = clock_monotonic_us();
+    start(b, false);
+    await_taken(b, 120);
+    int64_t took_us = clock_monotonic_us() - began_us;
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_taken(b, 120);
+    assert_in_range(took_us, (120 - 2 * 20) * 1000000 / 200,
+                    5000000); /* a burst at the start, one in debt at the end */
+}
+
+static void what_the_filter_leaves_out_costs_no_time(void **state)
+{
+    struct bench *b = *state;
+    b->settings.rate = 1;
+    b->settings.filter = strdup("seq = 1000");
+    emit_events(b->f, "k", 1000);
+    start(b, true);
+    assert_int_equal(join(b), PIPELINE_DONE);
+    assert_int_equal(b->script.taken_count, 1);
+    assert_int_equal(acked(b), 1000);
+    free(b->settings.filter);
+}
+
 static void what_a_sink_finishes_at_the_end_is_acknowledged(void **state)
 {
     struct bench *b = *state;
@@ -578,6 +606,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_backlog_and_what_follows_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(the_room_of_a_sink_is_respected, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rate_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_the_filter_leaves_out_costs_no_time, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_sink_finishes_at_the_end_is_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(once_ends_when_all_is_settled, setup, teardown),
         cmocka_unit_test_setup_teardown(once_with_something_left_to_retry_is_temporary, setup, teardown),

@@ -366,7 +366,7 @@ static void no_more_go_out_than_the_rate_allows(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig *rig = rig_new(NULL, NULL);
         rig->settings.webhook.batch_count = cases[i].batch;
-        rig->settings.webhook.rate = cases[i].rate;
+        rig->settings.rate = cases[i].rate;
         for (int k = 0; k < cases[i].events; k++)
             rig_emit(rig, NULL, "{}");
         int64_t begun = clock_monotonic_us();
