@@ -19,6 +19,8 @@ static int delete_row(struct write *w, struct scope *scope, const char *key)
         code = write_take_image(w, &ob->before);
     row_done(w->table);
     if (code == OUTBOX_OK)
+        code = write_prepare(w);
+    if (code == OUTBOX_OK)
         code = scope_protect(ob, scope);
     if (code != OUTBOX_OK)
         return code;

@@ -30,6 +30,11 @@ static const char *const statement_sql[ST_COUNT] = {
     [ST_OWE] = "INSERT INTO main.outbox(seq) VALUES (?1)",
     [ST_LAST_DELETE] = "SELECT revision FROM main.change_log WHERE op = 'delete' AND table_name = ?1 AND key = ?2"
                        " ORDER BY seq DESC LIMIT 1",
+    [ST_LAST_SEQ] = "SELECT coalesce(max(seq), 0) FROM main.change_log",
+    [ST_LOGGED] = "SELECT coalesce(max(seq), 0) FROM main.change_log WHERE seq > ?1 AND table_name = ?2 AND key = ?3",
+    [ST_RELABEL] = "UPDATE main.change_log SET topic = coalesce(?4, topic),"
+                   " ordering_key = coalesce(?5, ordering_key), headers = coalesce(?6, headers)"
+                   " WHERE seq > ?1 AND table_name = ?2 AND key = ?3",
 };
 
 enum { BUSY_TIMEOUT_MS = 5000, JOURNAL_RETRY_MS = 5 };

@@ -30,6 +30,9 @@ enum statement {
     ST_LOG,
     ST_OWE,
     ST_LAST_DELETE,
+    ST_LAST_SEQ,
+    ST_LOGGED,
+    ST_RELABEL,
     ST_COUNT
 };
 

@@ -255,6 +255,42 @@ OUTBOX_API int64_t outbox_last_seq(const outbox *);       /* of the last write t
  * until the next call; "" before the first. */
 OUTBOX_API const char *outbox_last_key(const outbox *);
 
+/* ---- Capture -----------------------------------------------------------------------------------------------------
+ * Triggers that log a table's changes in the statement's own transaction, whoever writes: another language, the sqlite3
+ * shell, a GUI. They are plain SQL and need no library.
+ */
+enum { OUTBOX_CAPTURE_INSERT = 1, OUTBOX_CAPTURE_UPDATE = 2, OUTBOX_CAPTURE_DELETE = 4 };
+
+typedef struct outbox_capture_options {
+    size_t size;
+    const char *topic;                  /* NULL: the table's name */
+    const char *ordering_key;           /* a column, whose value orders its rows' events across tables; NULL: none */
+    const char *const *exclude;         /* columns left out of every event (secrets), NULL-terminated; NULL: none */
+    const char *const *only_if_changed; /* an update is an event only if one of these changes; NULL: if any does */
+    int ops;                            /* OUTBOX_CAPTURE_… of what is an event; 0: all three */
+} outbox_capture_options;
+
+/* Captures table (as outbox_upsert's): each later change by a plain statement is an event, with the image that
+ * outbox_upsert or outbox_delete would log. Again after an ALTER TABLE, or once the table has triggers made later: it
+ * brings the triggers up to date. options NULL: those given before, or the defaults; else they replace them all.
+ *
+ * The revision is kept by the triggers where a statement leaves it alone; one that does not rise is lifted. A re-insert
+ * goes on from its key's delete; REPLACE is a delete of each row it displaces, then an insert; an UPDATE of the key is a
+ * delete and an insert; an UPDATE that changes nothing is no event. A row whose key is NULL, whose stored revision is
+ * NULL or below 1, or whose image is larger than max-payload cannot be written: the statement fails.
+ *
+ * A write through this library makes one event here too, the triggers' own; its topic, ordering_key and headers are
+ * honoured. Where the options leave an event out, outbox_last_seq is 0. A write while the triggers are not up to date is
+ * OUTBOX_SCHEMA.
+ *
+ * On OUTBOX_OK outbox_errmsg() is empty, or names triggers of the table's own that may write it again: an event more
+ * for each such write. Errors: INVALID (no such table or column, the key or revision left out, a UTF-16 database), MISUSE
+ * (inside a statement that writes), and those of a write. */
+OUTBOX_API int outbox_capture(outbox *, const char *table, const outbox_capture_options *options);
+
+/* Drops the triggers; OUTBOX_OK where there are none. The log stays. Errors: INVALID, and those of a write. */
+OUTBOX_API int outbox_release(outbox *, const char *table);
+
 /* ---- Reading: a durable consumer ---------------------------------------------------------------------------------
  * From the database itself, or from the JSONL files that outbox-relay writes. Either way events come in seq order, each
  * once it is acknowledged never again, and none is left out: where one that was needed is gone, the reader says so

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture.h"
 #include "handle.h"
 #include "json_write.h"
 #include "plan.h"
@@ -22,10 +23,11 @@ static const char sql_key_index[] = "SELECT 1 FROM pragma_index_list(?1, 'main')
 
 static const char sql_triggers[] =
     "SELECT 1 FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE"
+    "   AND name NOT GLOB 'outbox_capture_*'"
     " UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
 
 static const char *const own_tables[] = {"change_log",  "outbox",       "consumer_offsets", "failed_deliveries",
-                                         "outbox_meta", "outbox_audit", "failed_attempts"};
+                                         "outbox_meta", "outbox_audit", "failed_attempts",  "outbox_displaced"};
 
 static void table_free(struct table *t, bool finalize)
 {
@@ -42,6 +44,7 @@ static void table_free(struct table *t, bool finalize)
     free(t->keys);
     free(t->key_values);
     free(t->key_digits);
+    sqlite3_free(t->stale);
     free(t->name);
     free(t);
 }
@@ -213,6 +216,10 @@ static int load(outbox *ob, const char *name, struct table *t)
     if (code != OUTBOX_OK)
         return code;
     t->rowid_alias = !without_rowid && !key_index && t->key_count == 1;
+    t->without_rowid = without_rowid;
+    code = capture_look(ob, t, &t->captured, &t->stale);
+    if (code != OUTBOX_OK)
+        return code;
     code = plan_key_statements(ob, t, without_rowid);
     if (code == OUTBOX_OK)
         code = schema_cookie(ob, &t->schema_cookie);

@@ -45,7 +45,10 @@ struct table {
     int key_count;
     int *keys; /* columns of the primary key, in its order */
     bool rowid_alias;
+    bool without_rowid;
     bool triggers;                       /* it has some: what they do must not be overridden by OR ABORT */
+    bool captured;                       /* and some of ours, which log its changes */
+    char *stale;                         /* why those are not what they should be; sqlite3_malloc'd, NULL: they are */
     sqlite3_stmt *select;                /* ?1.. the key: rowid, then every column */
     sqlite3_stmt *delete;                /* ?1.. the key */
     struct plan *plans;                  /* the last one used first */

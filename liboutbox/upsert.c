@@ -188,6 +188,8 @@ static int upsert_row(struct write *w, struct scope *scope, bool *unchanged)
     if (code == OUTBOX_OK)
         code = scope_protect(ob, scope);
     if (code == OUTBOX_OK)
+        code = write_prepare(w);
+    if (code == OUTBOX_OK)
         code = change_row(w);
     if (code == OUTBOX_OK && skip)
         code = same_but_revision(w, before, unchanged);

@@ -1,4 +1,6 @@
 /* write.c — the steps that every write of a row takes; see write.h. */
+#include <string.h>
+
 #include "handle.h"
 #include "key.h"
 #include "owe.h"
@@ -66,6 +68,16 @@ int write_take_key(struct write *w)
     return write_keep_room(w->ob);
 }
 
+/* What the triggers of a captured table refuse, under the code that the library has for it. */
+static int refused_by_capture(struct write *w, const char *key)
+{
+    const char *words = sqlite3_errmsg(w->ob->db);
+    int code = !strncmp(words, "outbox: too big", 15)   ? OUTBOX_TOOBIG
+               : !strncmp(words, "outbox: invalid", 15) ? OUTBOX_INVALID
+                                                        : OUTBOX_CONSTRAINT;
+    return fail(w->ob, code, "table %s, key %s: %s", w->table->name, key, words);
+}
+
 int write_step(struct write *w, sqlite3_stmt *st)
 {
     int rc = statement_run(st);
@@ -75,14 +87,78 @@ int write_step(struct write *w, sqlite3_stmt *st)
     if (rc == SQLITE_OK)
         return fail(w->ob, OUTBOX_CONSTRAINT, "table %s, key %s: a trigger or ON CONFLICT IGNORE dropped the write",
                     w->table->name, key);
+    if (w->table->captured && sqlite3_extended_errcode(w->ob->db) == SQLITE_CONSTRAINT_TRIGGER)
+        return refused_by_capture(w, key);
     char what[MESSAGE_SIZE / 2];
     sqlite3_snprintf(sizeof what, what, "table %s, key %s", w->table->name, key);
     return fail_sqlite(w->ob, rc, what);
 }
 
+int write_prepare(struct write *w)
+{
+    outbox *ob = w->ob;
+    const struct table *t = w->table;
+    int code;
+    if (!t->captured)
+        return OUTBOX_OK;
+    if (t->stale)
+        return fail(ob, OUTBOX_SCHEMA,
+                    "table %s: its capture triggers are not up to date (%s); run: outboxctl capture %s", t->name,
+                    t->stale, t->name);
+    sqlite3_stmt *st = handle_statement(ob, ST_LAST_SEQ, &code);
+    if (!st)
+        return code;
+    int rc = sqlite3_step(st);
+    w->logged_before = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_reset(st);
+    return rc == SQLITE_ROW ? OUTBOX_OK : fail_sqlite(ob, rc, "change_log");
+}
+
+static void bind_logged(sqlite3_stmt *st, const struct write *w)
+{
+    const struct buffer *key = &w->ob->key;
+    sqlite3_bind_int64(st, 1, w->logged_before);
+    sqlite3_bind_text(st, 2, w->table->name, -1, SQLITE_STATIC);
+    sqlite3_bind_text64(st, 3, key->data ? key->data : "", key->size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int relabel(struct write *w)
+{
+    const outbox_write_options *o = &w->options;
+    int code;
+    if (!w->seq || (!o->topic && !o->ordering_key && !o->headers))
+        return OUTBOX_OK;
+    sqlite3_stmt *st = handle_statement(w->ob, ST_RELABEL, &code);
+    if (!st)
+        return code;
+    bind_logged(st, w);
+    sqlite3_bind_text(st, 4, o->topic, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 5, o->ordering_key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 6, o->headers, -1, SQLITE_STATIC);
+    int rc = statement_run(st);
+    return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(w->ob, rc, "change_log");
+}
+
+static int find_logged(struct write *w)
+{
+    int code;
+    sqlite3_stmt *st = handle_statement(w->ob, ST_LOGGED, &code);
+    if (!st)
+        return code;
+    bind_logged(st, w);
+    int rc = sqlite3_step(st);
+    w->seq = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_reset(st);
+    code = rc == SQLITE_ROW ? relabel(w) : fail_sqlite(w->ob, rc, "change_log");
+    sqlite3_set_last_insert_rowid(w->ob->db, w->rowid);
+    return code;
+}
+
 int write_owe(struct write *w, const char *op, const struct buffer *before, const struct buffer *after)
 {
     outbox *ob = w->ob;
+    if (w->table->captured)
+        return find_logged(w);
     struct change change = {
         .op = op,
         .topic = w->options.topic ? w->options.topic : w->table->name,

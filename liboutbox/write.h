@@ -28,6 +28,7 @@ struct write {
     struct found_row found;
     int64_t rowid; /* what sqlite3_last_insert_rowid() shall say */
     int64_t revision, seq;
+    int64_t logged_before; /* of a captured table: the last seq before the change */
 };
 
 /* The first step: table is not NULL, expected is in range, options are read and checked. */
@@ -48,7 +49,11 @@ int write_take_image(struct write *, struct buffer *image);
 /* Runs the statement that changes the row; exactly one must change. */
 int write_step(struct write *, sqlite3_stmt *);
 
-/* Logs and owes the change; before and after may be NULL. */
+/* Before the change: of a captured table, that its triggers are up to date, and where the log ends. */
+int write_prepare(struct write *);
+
+/* Logs and owes the change; before and after may be NULL. Of a captured table the triggers have done so: finds what they
+ * logged, and gives it the topic, ordering_key and headers of the call. */
 int write_owe(struct write *, const char *op, const struct buffer *before, const struct buffer *after);
 
 void write_remember(struct write *); /* what a write that succeeded leaves on the handle */

@@ -86,6 +86,16 @@ CREATE TABLE outbox_audit(
     detail   TEXT
 ) STRICT;
 
+-- Rows that an INSERT or UPDATE of a captured table is about to displace, if it is a REPLACE: only a trigger before it
+-- still sees them, only one after it knows. What is left here was not displaced, and goes with the table's next write.
+CREATE TABLE outbox_displaced(
+    table_name   TEXT,
+    key          TEXT,
+    ordering_key TEXT,
+    revision     INTEGER,  -- that of the delete
+    before       TEXT
+) STRICT;
+
 CREATE TABLE outbox_meta(
     name  TEXT PRIMARY KEY,
     value ANY

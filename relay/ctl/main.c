@@ -29,6 +29,11 @@ static const struct command commands[] = {
     {"emit", "TOPIC KEY PAYLOAD [--blob] [--ordering-key K] [--headers JSON]",
      "Writes an event that belongs to no row, and prints its seq. An empty KEY is none; PAYLOAD may be - for standard input.",
      ctl_emit},
+    {"capture", "TABLE… [--options JSON]",
+     "Puts triggers on tables, so that every plain statement of any program is logged and owed; again to bring them up "
+     "to date.",
+     ctl_capture},
+    {"release", "TABLE…", "Takes the triggers of `capture` away.", ctl_release},
     {"events", "[--after SEQ] [--limit N] [--follow]", "Prints what is in change_log, one JSON object per line.",
      ctl_events},
     {"history", "TABLE KEY", "Prints every revision of a row that change_log still has, and what it changed.",

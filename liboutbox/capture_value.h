@@ -1,0 +1,20 @@
+/* capture_value.h — plain SQL that writes a row as JSON inside a trigger: the image and the key, as the library's own.
+ *
+ * Any program that opens the file has to be able to run it: no function of ours, and no json_ function, which SQLite
+ * 3.40 refuses in a trigger under trusted_schema = OFF. `row` is what stands before the point: NEW, OLD or an alias.
+ */
+#ifndef OUTBOX_CAPTURE_VALUE_H
+#define OUTBOX_CAPTURE_VALUE_H
+
+#include "capture.h"
+
+/* The whole row as a JSON object, less the columns left out; revision is SQL for what stands as the revision. */
+void capture_write_image(sqlite3_str *, const struct capture *, const char *row, const char *revision);
+
+/* The key's text form; NULL where a part of the key is. */
+void capture_write_key(sqlite3_str *, const struct capture *, const char *row);
+
+/* A single column in the key's text form, for ordering_key. */
+void capture_write_plain(sqlite3_str *, const struct column *, const char *row);
+
+#endif

@@ -1,0 +1,183 @@
+/* capture_test.c — what plain SQL does to a captured table is logged as the library would have. */
+#include "fixture.h"
+
+#define TABLE                                                                                                          \
+    "CREATE TABLE orders(id TEXT PRIMARY KEY, total REAL, note, email TEXT UNIQUE,"                                    \
+    " revision INTEGER NOT NULL DEFAULT 1, twice AS (total * 2))"
+
+static int setup(void **state)
+{
+    int rc = fixture_setup(state);
+    struct fixture *f = *state;
+    if (rc == 0) {
+        fixture_sql(f, TABLE);
+        fixture_sql(f, "PRAGMA trusted_schema = OFF");
+        assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    }
+    return rc;
+}
+
+static const char *log_of(struct fixture *f)
+{
+    return fixture_log(f, "op || ' ' || key || ' ' || revision");
+}
+
+static void assert_sql_fails(struct fixture *f, const char *sql, const char *words)
+{
+    char *error = NULL;
+    assert_int_equal(sqlite3_exec(outbox_db(f->ob), sql, NULL, NULL, &error), SQLITE_CONSTRAINT_TRIGGER);
+    if (!strstr(error, words))
+        fail_msg("\"%s\" is not in \"%s\"", words, error);
+    sqlite3_free(error);
+}
+
+static void a_plain_statement_is_logged_and_owed(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id, total) VALUES ('a', 19.99)");
+    fixture_sql(f, "UPDATE orders SET total = 0.1");
+    fixture_sql(f, "DELETE FROM orders");
+    assert_string_equal(log_of(f), "insert a 1 update a 2 delete a 3");
+    assert_string_equal(fixture_text(f, "SELECT before || payload FROM change_log WHERE op = 'update'"),
+                        "{\"id\":\"a\",\"total\":19.99,\"note\":null,\"email\":null,\"revision\":1,\"twice\":39.98}"
+                        "{\"id\":\"a\",\"total\":0.1,\"note\":null,\"email\":null,\"revision\":2,\"twice\":0.2}");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox"), 3);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log WHERE topic = 'orders' AND table_name = 'orders'"),
+                     3);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"
+                                    " WHERE abs(created_at / 1000000 - strftime('%s', 'now')) < 60"),
+                     3);
+}
+
+static void the_revision_is_kept_in_the_row(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a')");
+    fixture_sql(f, "UPDATE orders SET total = 1; UPDATE orders SET total = 2");
+    assert_int_equal(fixture_int(f, "SELECT revision FROM orders"), 3);
+    fixture_sql(f, "UPDATE orders SET total = 3, revision = 9; UPDATE orders SET revision = 12");
+    fixture_sql(f, "UPDATE orders SET total = 4, revision = 2");
+    assert_string_equal(log_of(f), "insert a 1 update a 2 update a 3 update a 9 update a 12 update a 13");
+    assert_int_equal(fixture_int(f, "SELECT revision FROM orders"), 13);
+}
+
+static void an_update_that_changes_nothing_is_no_event(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id, total, note) VALUES ('a', 1, 1)");
+    fixture_sql(f, "UPDATE orders SET total = total, note = 1");
+    assert_string_equal(log_of(f), "insert a 1");
+    fixture_sql(f, "UPDATE orders SET note = 1.0");
+    assert_string_equal(log_of(f), "insert a 1 update a 2");
+}
+
+static void a_reinsert_goes_on_from_the_delete(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a'); UPDATE orders SET total = 1; DELETE FROM orders");
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a')");
+    assert_string_equal(log_of(f), "insert a 1 update a 2 delete a 3 insert a 4");
+    assert_int_equal(fixture_int(f, "SELECT revision FROM orders"), 4);
+}
+
+static void another_key_is_a_delete_and_an_insert(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a'); UPDATE orders SET total = 1; UPDATE orders SET id = 'b'");
+    assert_string_equal(log_of(f), "insert a 1 update a 2 delete a 3 insert b 1");
+    assert_int_equal(fixture_int(f, "SELECT revision FROM orders"), 1);
+}
+
+/* By its key and by another unique column, with delete triggers fired by SQLite and without. */
+static void a_replace_is_a_delete_of_each_row_displaced_and_an_insert(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const recursive[] = {"PRAGMA recursive_triggers = OFF", "PRAGMA recursive_triggers = ON"};
+    for (int i = 0; i < 2; i++) {
+        fixture_sql(f, recursive[i]);
+        fixture_sql(f, "INSERT INTO orders(id, email) VALUES ('a', 'x'), ('b', 'y')");
+        fixture_sql(f, "DELETE FROM change_log; REPLACE INTO orders(id, email) VALUES ('b', 'x')");
+        assert_string_equal(fixture_text(f, "SELECT group_concat(x, ' ') FROM (SELECT op || ' ' || key || ' ' || "
+                                            "revision AS x FROM change_log ORDER BY op, key)"),
+                            "delete a 2 delete b 2 insert b 3");
+        assert_string_equal(fixture_text(f, "SELECT op FROM change_log ORDER BY seq DESC"), "insert");
+        fixture_sql(f, "DELETE FROM orders; DELETE FROM change_log");
+    }
+}
+
+static void an_update_or_replace_logs_what_it_displaces(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id, email) VALUES ('a', 'x'), ('b', 'y')");
+    fixture_sql(f, "UPDATE OR REPLACE orders SET email = 'x' WHERE id = 'b'");
+    assert_string_equal(log_of(f), "insert a 1 insert b 1 delete a 2 update b 2");
+}
+
+static void what_is_ignored_or_upserted_displaces_nothing(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "INSERT INTO orders(id, email) VALUES ('a', 'x')");
+    fixture_sql(f, "INSERT OR IGNORE INTO orders(id, email) VALUES ('b', 'x')");
+    fixture_sql(f, "INSERT INTO orders(id, email) VALUES ('a', 'x') ON CONFLICT DO UPDATE SET total = 5");
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('c')");
+    assert_string_equal(log_of(f), "insert a 1 update a 2 insert c 1");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_displaced"), 0);
+}
+
+static void the_library_makes_one_event_of_its_own_write(void **state)
+{
+    struct fixture *f = *state;
+    outbox_write_options o = {.size = sizeof o, .topic = "t", .ordering_key = "k", .headers = "{\"h\":\"1\"}"};
+    int64_t revision = 0;
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"total\":1}", -1, 0, &o, &revision));
+    assert_int_equal(revision, 1);
+    assert_int_equal(outbox_last_seq(f->ob), 1);
+    assert_string_equal(outbox_last_key(f->ob), "a");
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"a\",\"total\":2}", -1, 1, NULL, &revision));
+    assert_int_equal(revision, 2);
+    assert_ok(f, outbox_delete(f->ob, "orders", "a", 2, NULL));
+    assert_int_equal(outbox_last_seq(f->ob), 3);
+    assert_string_equal(log_of(f), "insert a 1 update a 2 delete a 3");
+    assert_string_equal(fixture_text(f, "SELECT topic || ordering_key || headers FROM change_log WHERE seq = 1"),
+                        "tk{\"h\":\"1\"}");
+}
+
+static void released_it_is_a_table_like_any_other(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, outbox_release(f->ob, "orders"));
+    assert_ok(f, outbox_release(f->ob, "orders"));
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a')");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 0);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'outbox_capture_*'"), 0);
+    assert_ok(f, outbox_upsert_json(f->ob, "orders", "{\"id\":\"b\"}", -1, 0, NULL, NULL));
+    assert_string_equal(log_of(f), "insert b 1");
+}
+
+static void an_outer_or_ignore_does_not_swallow_the_log(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE UNIQUE INDEX one_event_a_key ON change_log(key)");
+    fixture_sql(f, "INSERT INTO orders(id) VALUES ('a')");
+    assert_sql_fails(f, "UPDATE OR IGNORE orders SET total = 1", "change_log did not take the event");
+    assert_string_equal(fixture_text(f, "SELECT total FROM orders"), "NULL");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_plain_statement_is_logged_and_owed),
+        TEST(the_revision_is_kept_in_the_row),
+        TEST(an_update_that_changes_nothing_is_no_event),
+        TEST(a_reinsert_goes_on_from_the_delete),
+        TEST(another_key_is_a_delete_and_an_insert),
+        TEST(a_replace_is_a_delete_of_each_row_displaced_and_an_insert),
+        TEST(an_update_or_replace_logs_what_it_displaces),
+        TEST(what_is_ignored_or_upserted_displaces_nothing),
+        TEST(the_library_makes_one_event_of_its_own_write),
+        TEST(released_it_is_a_table_like_any_other),
+        TEST(an_outer_or_ignore_does_not_swallow_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
