@@ -261,7 +261,8 @@ cov: check-deps
 	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
 
 torture: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/tests/jsonl_segments_test
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/tests/jsonl_segments_test $(BUILD)/tests/oom_write_test \
+	    $(BUILD)/tests/oom_reader_test
 	@BUILD=$(BUILD) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
 
 bench: check-deps

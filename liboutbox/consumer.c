@@ -61,10 +61,9 @@ static int enter(outbox *ob, const struct consumer *c, struct scope *scope)
 static int prepare(outbox *ob, const char *sql, const char *name, sqlite3_stmt **st)
 {
     int rc = sqlite3_prepare_v2(ob->db, sql, -1, st, NULL);
-    if (rc != SQLITE_OK)
-        return fail_sqlite(ob, rc, "consumer_offsets");
-    sqlite3_bind_text(*st, 1, name, -1, SQLITE_STATIC);
-    return OUTBOX_OK;
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(*st, 1, name, -1, SQLITE_STATIC);
+    return rc == SQLITE_OK ? OUTBOX_OK : fail_sqlite(ob, rc, "consumer_offsets");
 }
 
 /* ---- Taking it ---- */
@@ -91,10 +90,12 @@ static int find(outbox *ob, const char *name, const char *reads, bool *exists)
     int code = prepare(ob, sql_find, name, &st);
     if (code == OUTBOX_OK) {
         int rc = sqlite3_step(st);
+        const char *stored = (const char *)sqlite3_column_text(st, 0), *kind = (const char *)sqlite3_column_text(st, 1);
         *exists = rc == SQLITE_ROW;
-        if (rc == SQLITE_ROW)
-            code = check_reads(ob, name, (const char *)sqlite3_column_text(st, 0),
-                               (const char *)sqlite3_column_text(st, 1), reads);
+        if (rc == SQLITE_ROW && sqlite3_errcode(ob->db) == SQLITE_NOMEM) /* for a text, which is not NULL then */
+            code = fail_sqlite(ob, SQLITE_NOMEM, "consumer_offsets");
+        else if (rc == SQLITE_ROW)
+            code = check_reads(ob, name, stored, kind, reads);
         else if (rc != SQLITE_DONE)
             code = fail_sqlite(ob, rc, "consumer_offsets");
     }
@@ -110,10 +111,11 @@ static int enroll(outbox *ob, const char *name, struct feed *feed, int from)
     if (code == OUTBOX_OK)
         code = prepare(ob, sql_register, name, &st);
     if (code == OUTBOX_OK) {
-        sqlite3_bind_text(st, 2, feed->reads, -1, SQLITE_STATIC);
+        int rc = sqlite3_bind_text(st, 2, feed->reads, -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 3, after_seq);
         sqlite3_bind_int64(st, 4, timestamp_now_us());
-        int rc = sqlite3_step(st);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_step(st);
         if (rc != SQLITE_DONE)
             code = fail_sqlite(ob, rc, "consumer_offsets");
     }
@@ -128,11 +130,12 @@ static int claim(outbox *ob, struct consumer *c)
     int code = prepare(ob, sql_claim, c->name, &st);
     if (code == OUTBOX_OK) {
         snprintf(owner, sizeof owner, "reader pid %d", (int)getpid());
-        sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
+        int rc = sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 3, timestamp_now_us());
-        int rc = sqlite3_step(st);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_step(st);
         if (rc == SQLITE_ROW) {
-            const char *position = (const char *)sqlite3_column_text(st, 2);
+            const char *position = (const char *)sqlite3_column_text(st, 2); /* out of memory: the next step says so */
             c->lease_token = sqlite3_column_int64(st, 0);
             c->acked_seq = sqlite3_column_int64(st, 1);
             snprintf(c->position, sizeof c->position, "%s", position ? position : "");
@@ -186,6 +189,11 @@ static int take_row(outbox *ob, struct consumer *c, struct feed *feed, int from)
         code = claim(ob, c);
     if (code == OUTBOX_OK)
         code = feed->ops->resume(feed, c->acked_seq, c->position);
+    /* Before the commit: a consumer that could not be opened must not stay behind and hold events back for nobody. */
+    if (code == OUTBOX_OK)
+        code = prepare(ob, sql_look, c->name, &c->look);
+    if (code == OUTBOX_OK)
+        code = prepare(ob, sql_ack, c->name, &c->ack);
     return scope_leave(ob, &scope, code);
 }
 
@@ -218,10 +226,6 @@ int consumer_take(outbox *ob, const char *name, struct feed *feed, int from, str
     int code = take_lock(ob, c);
     if (code == OUTBOX_OK)
         code = take_row(ob, c, feed, from);
-    if (code == OUTBOX_OK)
-        code = prepare(ob, sql_look, c->name, &c->look);
-    if (code == OUTBOX_OK)
-        code = prepare(ob, sql_ack, c->name, &c->ack);
     if (code != OUTBOX_OK)
         consumer_release(c, false);
     return code;
@@ -267,9 +271,10 @@ int consumer_ack(outbox *ob, struct consumer *c, int64_t seq, const char *positi
         return code;
     sqlite3_bind_int64(c->ack, 2, c->lease_token);
     sqlite3_bind_int64(c->ack, 3, seq);
-    sqlite3_bind_text(c->ack, 4, position, -1, SQLITE_STATIC);
     sqlite3_bind_int64(c->ack, 5, timestamp_now_us());
-    int rc = statement_run(c->ack);
+    int rc = sqlite3_bind_text(c->ack, 4, position, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = statement_run(c->ack);
     if (rc != SQLITE_OK)
         code = fail_sqlite(ob, rc, "consumer_offsets");
     else if (sqlite3_changes(ob->db) == 0)

@@ -3,6 +3,7 @@
  *
  * seq rises by exactly one per event. So a hole is a loss, unless a lifted sequence left it on purpose (lineage.h).
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "feed.h"
@@ -100,6 +101,8 @@ static int hole(struct feed_database *f, int64_t last, int64_t next, bool *expla
     int rc = sqlite3_step(st);
     const char *former = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
     *explained = lineage_explains(former, last, next);
+    if (rc == SQLITE_ROW && !former && sqlite3_errcode(f->feed.ob->db) == SQLITE_NOMEM)
+        rc = SQLITE_NOMEM; /* for the text: not there is not NULL, and this is no gap */
     sqlite3_reset(st);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(f->feed.ob, rc, "outbox_meta");
 }
@@ -195,7 +198,8 @@ static int open_feed(struct feed_database *f)
             return fail_sqlite(ob, rc, "outbox tables");
     }
     f->feed.wake = wake_open(db_path);
-    return f->feed.wake ? OUTBOX_OK : fail(ob, OUTBOX_IO, "cannot wait for commits: %m");
+    return f->feed.wake ? OUTBOX_OK
+                        : fail(ob, errno == ENOMEM ? OUTBOX_NOMEM : OUTBOX_IO, "cannot wait for commits: %m");
 }
 
 int feed_database_open(outbox *ob, struct feed **out)

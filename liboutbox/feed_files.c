@@ -222,7 +222,8 @@ static int open_feed(struct feed_files *f, const char *jsonl)
                     strerror(error));
     f->feed.reads = f->path.absolute;
     f->feed.wake = wake_open_file(f->path.absolute);
-    return f->feed.wake ? OUTBOX_OK : fail(f->feed.ob, OUTBOX_IO, "cannot wait for lines: %m");
+    return f->feed.wake ? OUTBOX_OK
+                        : fail(f->feed.ob, errno == ENOMEM ? OUTBOX_NOMEM : OUTBOX_IO, "cannot wait for lines: %m");
 }
 
 int feed_files_open(outbox *ob, const char *jsonl, struct feed **out)

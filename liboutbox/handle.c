@@ -60,6 +60,18 @@ int options_check(const void *options, size_t known_size)
     return OUTBOX_OK;
 }
 
+/* Nobody may go on in a transaction that should have been rolled back. */
+static int make_good(outbox *ob)
+{
+    if (!sqlite3_get_autocommit(ob->db)) {
+        int rc = sqlite3_exec(ob->db, "ROLLBACK", NULL, NULL, NULL);
+        if (rc != SQLITE_OK)
+            return fail_sqlite(ob, rc, "undoing what failed before");
+    }
+    ob->owes_rollback = false;
+    return OUTBOX_OK;
+}
+
 int handle_enter(outbox *ob)
 {
     if (!ob)
@@ -68,7 +80,7 @@ int handle_enter(outbox *ob)
         return fail(ob, OUTBOX_MISUSE,
                     "the handle was opened by another process (pid %d); open one of your own after fork", (int)ob->pid);
     ob->message[0] = '\0';
-    return OUTBOX_OK;
+    return ob->owes_rollback ? make_good(ob) : OUTBOX_OK;
 }
 
 sqlite3_stmt *handle_statement(outbox *ob, enum statement which, int *code)
@@ -333,7 +345,9 @@ int outbox_migrate(outbox *ob)
         return code;
     if (!sqlite3_get_autocommit(ob->db))
         return fail(ob, OUTBOX_MISUSE, "outbox_migrate inside a transaction; commit it first");
-    return schema_migrate(ob->db, schema_migrations, SCHEMA_VERSION, ob->message, sizeof ob->message);
+    code = schema_migrate(ob->db, schema_migrations, SCHEMA_VERSION, ob->message, sizeof ob->message);
+    ob->owes_rollback = !sqlite3_get_autocommit(ob->db);
+    return code;
 }
 
 const char *outbox_schema_sql(void)

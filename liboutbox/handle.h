@@ -40,11 +40,12 @@ enum { MESSAGE_SIZE = 1024 };
 
 struct outbox {
     sqlite3 *db;
-    bool attached; /* the connection is the application's */
-    pid_t pid;     /* of the process that opened it */
-    bool began;    /* outbox_begin() opened a transaction that neither commit nor rollback has ended */
-    bool aborted;  /* SQLite ended a transaction that a write had joined */
-    int cause;     /* why: the code that the write would have had */
+    bool attached;      /* the connection is the application's */
+    pid_t pid;          /* of the process that opened it */
+    bool began;         /* outbox_begin() opened a transaction that neither commit nor rollback has ended */
+    bool aborted;       /* SQLite ended a transaction that a write had joined */
+    bool owes_rollback; /* a transaction of the library's own could not be undone, for want of memory */
+    int cause;          /* why: the code that the write would have had */
 
     bool keeps_wal; /* the WAL is ours to checkpoint */
     struct wal_keeper keeper;

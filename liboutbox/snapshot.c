@@ -163,7 +163,8 @@ static int every_table(struct snapshot *s)
     sqlite3_stmt *st = NULL;
     int code = OUTBOX_OK, rc = sqlite3_prepare_v2(s->db, sql_tables, -1, &st, NULL);
     while (code == OUTBOX_OK && rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        code = add_name(s, (const char *)sqlite3_column_text(st, 0));
+        const char *name = (const char *)sqlite3_column_text(st, 0);
+        code = name ? add_name(s, name) : fail(s->view, OUTBOX_NOMEM, "out of memory");
         rc = SQLITE_OK;
     }
     sqlite3_finalize(st);

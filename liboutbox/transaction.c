@@ -21,6 +21,7 @@ static int run(outbox *ob, enum statement which, const char *what)
 static void rollback_quietly(outbox *ob)
 {
     statement_run(ob->statements[ST_ROLLBACK]);
+    ob->owes_rollback = !sqlite3_get_autocommit(ob->db); /* a schema change may have cost us the statement */
 }
 
 static int refuse_aborted(outbox *ob)

@@ -101,7 +101,7 @@ static void read_payload(sqlite3_stmt *st, struct buffer *number, outbox_event *
     }
 }
 
-void event_select_row(sqlite3_stmt *st, struct buffer *number, struct source_row *row)
+bool event_select_row(sqlite3_stmt *st, struct buffer *number, struct source_row *row)
 {
     outbox_event *e = &row->event;
     e->seq = sqlite3_column_int64(st, SEQ);
@@ -115,4 +115,6 @@ void event_select_row(sqlite3_stmt *st, struct buffer *number, struct source_row
     e->headers = text_column(st, HEADERS, &e->headers_size);
     e->ordering_key = text_column(st, ORDERING_KEY, &e->ordering_key_size);
     e->time_us = sqlite3_column_int64(st, CREATED_AT);
+    /* Whoever reads a text that must be converted, or bytes that must be unfolded, gets NULL where memory is short. */
+    return buffer_ok(number) && sqlite3_errcode(sqlite3_db_handle(st)) != SQLITE_NOMEM;
 }

@@ -166,7 +166,10 @@ static int is_explained(struct source *s, int64_t last, int64_t next, bool *expl
     int rc = sqlite3_prepare_v2(s->db, sql_former_sources, -1, &st, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
-    *explained = rc == SQLITE_ROW && lineage_explains((const char *)sqlite3_column_text(st, 0), last, next);
+    const char *former = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    *explained = lineage_explains(former, last, next);
+    if (rc == SQLITE_ROW && !former && sqlite3_errcode(s->db) == SQLITE_NOMEM)
+        rc = SQLITE_NOMEM; /* for the text: this is no gap */
     sqlite3_finalize(st);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -201,8 +204,11 @@ static bool hand_out(struct source *s, struct batch *b, sqlite3_stmt *st, const 
     if (!chain_holds(s, b, row.event.seq))
         return false;
     bool wanted = error || event_select_wanted(st);
-    if (wanted)
-        event_select_row(st, &s->number, &row);
+    if (wanted && !event_select_row(st, &s->number, &row)) {
+        b->result = failed(s, SQLITE_NOMEM);
+        b->stopped = true;
+        return false;
+    }
     if (!b->take(b->arg, &row, wanted)) {
         b->stopped = true;
         return false;
@@ -279,8 +285,11 @@ static enum source_result check_standing(struct source *s, struct batch *b)
         result = failed(s, rc);
     } else {
         const char *source_id = (const char *)sqlite3_column_text(st, 0);
+        const char *state = (const char *)sqlite3_column_text(st, 3);
         b->last_seq = sqlite3_column_int64(st, 1);
-        if (!source_id || strcmp(source_id, s->source_id) != 0) {
+        if ((!source_id || !state) && sqlite3_errcode(s->db) == SQLITE_NOMEM) {
+            result = failed(s, SQLITE_NOMEM);
+        } else if (!source_id || strcmp(source_id, s->source_id) != 0) {
             snprintf(s->message, sizeof s->message, "the database has a new source");
             result = SOURCE_STALE;
         } else if (s->lease_token && sqlite3_column_int64(st, 2) != s->lease_token) {
@@ -292,8 +301,8 @@ static enum source_result check_standing(struct source *s, struct batch *b)
                      " if that was meant: outboxctl new-source --seq-after %lld",
                      (long long)b->last_seq, (long long)b->after, (long long)b->after);
             result = SOURCE_REWOUND;
-        } else if (s->lease_token && sqlite3_column_type(st, 3) != SQLITE_NULL) {
-            snprintf(s->message, sizeof s->message, "%s", (const char *)sqlite3_column_text(st, 3));
+        } else if (s->lease_token && state) {
+            snprintf(s->message, sizeof s->message, "%s", state);
             result = SOURCE_PAUSED;
         }
     }
