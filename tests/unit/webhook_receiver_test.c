@@ -76,7 +76,7 @@ static void an_answer_that_stops_or_never_stops_holds_up_its_key_alone(void **st
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum server_way way = cases[i].way;
         struct rig *rig = rig_new(misbehave, &way);
-        rig->settings.webhook.timeout_us = 400000;
+        rig->settings.webhook.timeout_us = 800000;
         rig->settings.webhook.max_attempts = 1;
         int64_t begun = clock_monotonic_us();
         rig_emit(rig, "victim", "{}");
@@ -89,7 +89,7 @@ static void an_answer_that_stops_or_never_stops_holds_up_its_key_alone(void **st
             if (strcmp(rig->server.requests[k].key, "a") == 0)
                 last = rig->server.requests[k].at_us;
         assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), !cases[i].delivered);
-        if (ended - begun > 3000000)
+        if (ended - begun > 8000000)
             fail_msg("way %d took %lld ms", way, (long long)(ended - begun) / 1000);
         if (cases[i].slow && ended - last < 100000)
             fail_msg("way %d: the others waited for it", way);
@@ -177,7 +177,7 @@ static void a_connection_that_leads_nowhere_ends_in_time(void **state)
         int64_t begun = clock_monotonic_us();
         rig_deliver(rig);
         int64_t took = clock_monotonic_us() - begun;
-        if (took < cases[i].least_us || took > 3000000)
+        if (took < cases[i].least_us || took > 8000000)
             fail_msg("%s: %lld ms", cases[i].label, (long long)took / 1000);
         if (rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'dead' AND last_error <> '' AND"
                             " coalesce(last_status, 0) = 0") != 1)
