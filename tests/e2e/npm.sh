@@ -18,7 +18,7 @@ skip_all() {
 install_packages() {
     cmp -s "$ROOT/tests/e2e/npm/package.json" "$PACKAGES/installed.json" && return
     rm -rf "$PACKAGES" && mkdir -p "$PACKAGES" && cp "$ROOT/tests/e2e/npm/package.json" "$PACKAGES/"
-    (cd "$PACKAGES" && timeout -k 5 60 npm install --no-audit --no-fund --ignore-scripts) >"$TMP/npm.log" 2>&1 </dev/null &&
+    (cd "$PACKAGES" && timeout -k 5 60 npm install --no-audit --no-fund --ignore-scripts --fetch-retries=1 --fetch-retry-mintimeout=500 --fetch-timeout=20000) >"$TMP/npm.log" 2>&1 </dev/null &&
         cp "$PACKAGES/package.json" "$PACKAGES/installed.json"
 }
 
