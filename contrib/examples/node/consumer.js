@@ -13,7 +13,7 @@ async function main() {
     const {values, positionals} = parseArgs({options: {'until-idle': {type: 'string'}}, allowPositionals: true});
     const stop = new AbortController();
     process.on('SIGTERM', () => stop.abort());
-    const con = outbox.connect(positionals[0]);
+    const con = outbox.connect(positionals[0], {timeout: 30000}); // a consumer has time: others write too
     con.db.exec('CREATE TABLE IF NOT EXISTS sums(customer TEXT PRIMARY KEY, total REAL)');
     const add = con.db.prepare('INSERT INTO sums VALUES (@customer, @total)' +
                                ' ON CONFLICT (customer) DO UPDATE SET total = total + @total');

@@ -24,7 +24,7 @@ def main():
     parser.add_argument("database")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    con = outbox.connect(options.database)
+    con = outbox.connect(options.database, timeout=30)  # a consumer has time: others write too
     con.execute("CREATE TABLE IF NOT EXISTS sums(customer TEXT PRIMARY KEY, total REAL)")
     for event in con.events("sums", timeout=options.until_idle):
         if event.table != "orders":
