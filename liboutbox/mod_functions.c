@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "capture.h"
 #include "mod_functions.h"
 #include "schema.h"
 
@@ -92,6 +93,29 @@ static int function_get(struct call *c)
     return code;
 }
 
+/* ---- Capture ---- */
+
+/* NULL; or words, where the table has triggers of its own that may write it again. */
+static int function_capture(struct call *c)
+{
+    const char *table, *options;
+    int code = argument_text(c, 0, "table", true, &table);
+    if (code == OUTBOX_OK)
+        code = argument_text(c, 1, "options", false, &options);
+    if (code == OUTBOX_OK)
+        code = capture_json(c->ob, table, options, -1);
+    if (code == OUTBOX_OK && *outbox_errmsg(c->ob))
+        sqlite3_result_text(c->context, outbox_errmsg(c->ob), -1, SQLITE_TRANSIENT);
+    return code;
+}
+
+static int function_release(struct call *c)
+{
+    const char *table;
+    int code = argument_text(c, 0, "table", true, &table);
+    return code == OUTBOX_OK ? outbox_release(c->ob, table) : code;
+}
+
 /* ---- Messages ---- */
 
 static int read_payload(struct call *c, const char **payload, ptrdiff_t *size, int *flags)
@@ -146,6 +170,8 @@ static const struct function functions[] = {
     {"outbox_delete", "table, key [, expected_revision]", 2, 3, false, function_delete},
     {"outbox_get", "table, key", 2, 2, false, function_get},
     {"outbox_emit", "topic, key, payload [, headers]", 3, 4, false, function_emit},
+    {"outbox_capture", "table [, options_json]", 1, 2, false, function_capture},
+    {"outbox_release", "table", 1, 1, false, function_release},
     {"outbox_take", "consumer [, 'start' or 'now']", 1, 2, false, function_take},
     {"outbox_ack", "consumer, seq", 2, 2, false, function_ack},
     {"outbox_wait", "consumer, milliseconds", 2, 2, false, function_wait},

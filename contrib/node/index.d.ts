@@ -26,6 +26,19 @@ export interface ConnectOptions {
     extension?: string;
 }
 
+export interface CaptureOptions {
+    /** Left out: the table's name. */
+    topic?: string;
+    /** A column, whose value orders events across tables. */
+    orderingKey?: string;
+    /** Columns left out of every event. */
+    exclude?: string[];
+    /** What is an event; all three where it is left out. */
+    ops?: ('insert' | 'update' | 'delete')[];
+    /** An update is an event only if one of these columns changes. */
+    onlyIfChanged?: string[];
+}
+
 export interface EventsOptions {
     /** Where a new consumer begins: at the oldest event owed, or behind the last. */
     start?: 'start' | 'now';
@@ -58,6 +71,14 @@ export class Outbox {
 
     /** Owes a message that belongs to no row: a Buffer as bytes, null, or anything that JSON takes. Gives its seq. */
     emit(topic: string, key: string | number | null, payload: unknown, options?: {headers?: Record<string, string> | null}): number;
+
+    /** Puts triggers on the table, so that plain SQL makes events too, in this program and in any other. No options: as
+     *  it was captured before, else everything. Again after an ALTER TABLE. Gives words where triggers of the table's own
+     *  may write it again. */
+    capture(table: string, options?: CaptureOptions): string | null;
+
+    /** Takes the triggers away again. */
+    release(table: string): void;
 
     /** The row with every column, its revision too; null where there is none. */
     get(table: string, key: Key): StoredRow | null;

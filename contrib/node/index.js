@@ -94,6 +94,15 @@ class Outbox {
         return text === null ? null : loadRow(text);
     }
 
+    capture(table, {topic, orderingKey, exclude, ops, onlyIfChanged} = {}) {
+        const given = JSON.stringify({topic, ordering_key: orderingKey, exclude, ops, only_if_changed: onlyIfChanged});
+        return this.#one('SELECT outbox_capture(?, ?)', table, given === '{}' ? null : given);
+    }
+
+    release(table) {
+        this.#one('SELECT outbox_release(?)', table);
+    }
+
     history(table, key) {
         return this.#run('all', HISTORY, table, dumpKey(key)).map((step) => ({
             ...step,

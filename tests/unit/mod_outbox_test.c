@@ -67,6 +67,24 @@ static void keys_and_revisions_come_as_any_value(void **state)
     assert_says(h, "SELECT outbox_delete('i', 42.0, 2.0)", "2");
 }
 
+static void a_captured_table_logs_what_plain_sql_writes(void **state)
+{
+    struct host *h = *state;
+    assert_says(h, "SELECT outbox_capture('t', '{\"topic\":\"things\"}') IS NULL", "1");
+    host_say(
+        h,
+        "INSERT INTO t(id, n) VALUES ('a', 1); UPDATE t SET n = 2; SELECT outbox_upsert('t', '{\"id\":\"a\",\"n\":3}')");
+    assert_string_equal(host_list(h, "SELECT topic || op || revision FROM change_log"),
+                        "thingsinsert1 thingsupdate2 thingsupdate3");
+    assert_non_null(strstr(host_say(h, "SELECT outbox_capture('t', '{\"colour\":1}')"), "outbox: invalid: "));
+    assert_says(h, "SELECT outbox_release('t') IS NULL", "1");
+    host_say(h, "UPDATE t SET n = 4");
+    assert_says(h, "SELECT count(*) FROM change_log", "3");
+    /* A trigger that may write the table again is named. */
+    host_say(h, "CREATE TRIGGER again AFTER UPDATE OF n ON t BEGIN UPDATE t SET n = n WHERE id = NEW.id; END");
+    assert_non_null(strstr(host_say(h, "SELECT outbox_capture('t')"), "again"));
+}
+
 /* ---- How they fail ---- */
 
 static void failures_have_the_librarys_words_and_a_code(void **state)
@@ -378,6 +396,7 @@ int main(void)
         TEST(functions_do_what_the_library_does),
         TEST(an_assigned_key_is_the_last_insert_rowid),
         TEST(keys_and_revisions_come_as_any_value),
+        TEST(a_captured_table_logs_what_plain_sql_writes),
         TEST(failures_have_the_librarys_words_and_a_code),
         TEST(a_database_without_tables_says_how_to_make_them),
         TEST(no_view_and_no_trigger_can_call_them),

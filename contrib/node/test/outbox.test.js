@@ -100,6 +100,19 @@ test('a transaction is all or nothing', (t) => {
     assert.deepEqual(log(con), ['insert:o-1', 'emit:m-1']);
 });
 
+test('plain SQL makes events of a captured table', async (t) => {
+    const {con} = shop(t);
+    con.capture('orders', {topic: 'shop', exclude: ['data'], ops: ['insert', 'update']});
+    con.db.exec("INSERT INTO orders(id, total, data) VALUES ('o-1', 42.5, x'00'); UPDATE orders SET total = 43; DELETE FROM orders");
+    const seen = await collect(con.events('c', {timeout: 0}));
+    assert.deepEqual(seen.map((e) => [e.op, e.topic, e.revision]), [['insert', 'shop', 1], ['update', 'shop', 2]]);
+    assert.deepEqual(seen[1].payload, {id: 'o-1', total: 43, note: null, revision: 2});
+    con.release('orders');
+    con.db.exec("INSERT INTO orders(id) VALUES ('o-2')");
+    assert.deepEqual(await collect(con.events('c', {timeout: 0})), []);
+    assert.throws(() => con.capture('nothing'), {code: 'INVALID'});
+});
+
 test('events come whole and are acknowledged by the loop', async (t) => {
     const {con} = shop(t);
     con.upsert('orders', {id: 'o-1', data: Buffer.from([0])});

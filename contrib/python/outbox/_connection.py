@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sysconfig
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generator, Iterator, Mapping, cast
+from typing import Any, Generator, Iterator, Mapping, Sequence, cast
 
 from ._errors import Aborted, Error, NotFound, translated
 from ._event import Event, Revision
@@ -76,6 +77,32 @@ class Connection(sqlite3.Connection):
             if self.in_transaction:
                 self.execute("ROLLBACK")
             raise
+
+    def capture(
+        self,
+        table: str,
+        *,
+        topic: str | None = None,
+        ordering_key: str | None = None,
+        exclude: Sequence[str] = (),
+        ops: Sequence[str] = (),
+        only_if_changed: Sequence[str] = (),
+    ) -> str | None:
+        """Puts triggers on the table, so that plain SQL makes events too, in this program and in any other.
+
+        exclude: columns left out of every event; ops: of insert, update, delete, those that are events;
+        only_if_changed: an update is one only if one of these columns changes. Nothing given: as it was captured
+        before, else everything. Again after an ALTER TABLE. Gives words where triggers of the table's own may write it
+        again."""
+        options = {"topic": topic, "ordering_key": ordering_key, "exclude": list(exclude), "ops": list(ops)}
+        options["only_if_changed"] = list(only_if_changed)
+        given = {name: value for name, value in options.items() if value}
+        words = self._one("SELECT outbox_capture(?, ?)", table, json.dumps(given) if given else None)
+        return None if words is None else str(words)
+
+    def release(self, table: str) -> None:
+        """Takes the triggers away again."""
+        self._one("SELECT outbox_release(?)", table)
 
     # ---- Reading ----
 

@@ -114,6 +114,22 @@ class Writing(Case):
             self.con.execute("ROLLBACK")  # what SQLite does where a disk is full
 
 
+class Capturing(Case):
+    def test_plain_sql_makes_events_of_a_captured_table(self) -> None:
+        self.con.capture("orders", topic="shop", exclude=["data"], ops=["insert", "update"])
+        self.con.execute("INSERT INTO orders(id, total, data) VALUES ('o-1', 42.5, x'00')")
+        self.con.execute("UPDATE orders SET total = 43")
+        self.con.execute("DELETE FROM orders")
+        seen = list(self.con.events("c", timeout=0))
+        self.assertEqual([(e.op, e.topic, e.revision) for e in seen], [("insert", "shop", 1), ("update", "shop", 2)])
+        self.assertEqual(seen[1].payload, {"id": "o-1", "total": 43, "note": None, "revision": 2})
+        self.con.release("orders")
+        self.con.execute("INSERT INTO orders(id) VALUES ('o-2')")
+        self.assertEqual(list(self.con.events("c", timeout=0)), [])
+        with self.assertRaises(outbox.Invalid):
+            self.con.capture("nothing")
+
+
 class Consuming(Case):
     def test_events_come_whole_and_are_acknowledged_by_the_loop(self) -> None:
         self.con.upsert("orders", {"id": "o-1", "data": b"\x00"})
