@@ -141,8 +141,8 @@ static void collect(const char *text, size_t size, struct json_value found[M_COU
             }
 }
 
-/* "SOURCE-SEQ": whether the seq is the line's. */
-static bool check_id(struct event_line *line, const struct json_value *v)
+/* "SOURCE-SEQ": the source, and whether the seq is the line's. */
+static bool take_id(struct event_place *place, const struct json_value *v)
 {
     enum { HEX = SOURCE_SIZE - 1 };
     int64_t seq;
@@ -152,9 +152,32 @@ static bool check_id(struct event_line *line, const struct json_value *v)
     for (int i = 0; i < HEX; i++)
         if (!isxdigit((unsigned char)v->text[i]))
             return false;
-    memcpy(line->source, v->text, HEX);
-    line->source[HEX] = '\0';
-    return digits(v->text + HEX + 1, v->size - HEX - 1, &seq) && seq == line->event.seq;
+    memcpy(place->source, v->text, HEX);
+    place->source[HEX] = '\0';
+    return digits(v->text + HEX + 1, v->size - HEX - 1, &seq) && seq == place->seq;
+}
+
+static bool take_place(struct event_place *place, const struct json_value found[M_COUNT])
+{
+    const struct json_value *time = &found[M_TIME];
+
+    if (time->type == JSON_STRING) {
+        place->time = time->text;
+        place->time_size = time->size;
+    }
+    return number_of(&found[M_SEQ], &place->seq) && number_of(&found[M_PREV], &place->prev) &&
+           place->prev < place->seq && take_id(place, &found[M_ID]);
+}
+
+bool event_line_place(struct event_place *place, const char *text, size_t size)
+{
+    struct json_value found[M_COUNT];
+
+    memset(place, 0, sizeof *place);
+    if (size == 0 || text[0] != '{' || !json_check_event(text, size, NULL))
+        return false;
+    collect(text, size, found);
+    return take_place(place, found);
 }
 
 /* A CloudEvent's type is TOPIC.OP, or TOPIC alone for emit. */
@@ -210,11 +233,14 @@ static void take_headers(struct event_line *line, const struct json_value found[
 static bool take_event(struct event_line *line, const struct json_value found[M_COUNT])
 {
     outbox_event *e = &line->event;
+    struct event_place place = {0};
     size_t time_size = 0;
 
-    if (!number_of(&found[M_SEQ], &e->seq) || !number_of(&found[M_PREV], &e->prev) || e->prev >= e->seq ||
-        !check_id(line, &found[M_ID]))
+    if (!take_place(&place, found))
         return false;
+    e->seq = place.seq;
+    e->prev = place.prev;
+    memcpy(line->source, place.source, sizeof line->source);
     e->id = terminated(line, &found[M_ID]);
     e->op = terminated(line, &found[M_OP]);
     e->error = terminated(line, &found[M_ERROR]);

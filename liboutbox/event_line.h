@@ -20,8 +20,19 @@ struct event_line {
     struct buffer decoded; /* strings with escapes, bytes out of base64 */
 };
 
-/* Whether text, without its line break, is an event: a JSON object with seq, prev and an id that agrees. The event
- * borrows from text. Out of memory is false too, with decoded failed. */
+/* Where a line stands in its stream, for who needs no more of it. */
+struct event_place {
+    int64_t seq, prev;
+    char source[SOURCE_SIZE]; /* of the event's id */
+    const char *time;         /* borrowed from the text; NULL: it has none */
+    size_t time_size;
+};
+
+/* Whether text, without its line break, is an event: a JSON object with seq, prev and an id that agrees. Nothing else is
+ * looked at: filters, transforms and formats change between runs. */
+bool event_line_place(struct event_place *, const char *text, size_t size);
+
+/* The whole event, which borrows from text. Out of memory is false too, with decoded failed. */
 bool event_line_parse(struct event_line *, const char *text, size_t size);
 
 void event_line_free(struct event_line *);

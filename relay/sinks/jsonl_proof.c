@@ -10,14 +10,15 @@
 
 #include <fcntl.h>
 
-#include "sinks/jsonl_line.h"
+#include "event_line.h"
+#include "sinks/line_reader.h"
 
 enum { FOLIO_BYTES = 2 * 1024 * 1024 }; /* pages are dropped in pieces of at most this size, aligned to it */
 
 bool jsonl_proof_read(int fd, int64_t from, int64_t to, int64_t prev_seq, struct jsonl_proof *proof)
 {
     struct line_reader reader;
-    struct jsonl_line line;
+    struct event_place line;
     const char *text;
     size_t size;
     enum line_found found = LINE_END;
@@ -26,7 +27,7 @@ bool jsonl_proof_read(int fd, int64_t from, int64_t to, int64_t prev_seq, struct
     posix_fadvise(fd, from - from % FOLIO_BYTES, 0, POSIX_FADV_DONTNEED);
     line_reader_init(&reader, fd, from);
     while (proof->end < to && (found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE) {
-        if (reader.offset > to || !jsonl_line_parse(text, size, &line) || (proof->end > 0 && line.prev != proof->seq))
+        if (reader.offset > to || !event_line_place(&line, text, size) || (proof->end > 0 && line.prev != proof->seq))
             break;
         *proof = (struct jsonl_proof){reader.offset, line.seq};
     }

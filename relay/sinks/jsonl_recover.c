@@ -21,10 +21,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "event_line.h"
 #include "json_scan.h"
 #include "lineage.h"
 #include "sinks/jsonl_history.h"
-#include "sinks/jsonl_line.h"
+#include "sinks/line_reader.h"
 
 void jsonl_position_format(char text[JSONL_POSITION_SIZE], const struct jsonl_position *position)
 {
@@ -56,7 +57,7 @@ struct look {
     struct segment newest; /* first 0: there is none */
     struct jsonl_position noted;
     bool has_note;
-    struct jsonl_line last; /* the last good line, of the active file or the newest segment; seq 0: there is none */
+    struct event_place last; /* the last good line, of the active file or the newest segment; seq 0: there is none */
     struct history history;
 };
 
@@ -113,7 +114,7 @@ static enum sink_result check_newest_segment(struct look *look)
     line_reader_init(&reader, fd, offset);
     if (found == LINE_WHOLE)
         found = line_reader_next(&reader, &text, &size);
-    bool true_name = found == LINE_WHOLE && jsonl_line_parse(text, size, &look->last) &&
+    bool true_name = found == LINE_WHOLE && event_line_place(&look->last, text, size) &&
                      look->last.seq == look->newest.last;
     look->last.time = NULL;
     line_reader_fini(&reader);
@@ -129,7 +130,7 @@ static enum sink_result check_newest_segment(struct look *look)
 }
 
 /* Whether a good line follows what is before it; and whether it is this database's event of that seq. */
-static enum sink_result take_line(struct look *look, const struct jsonl_line *line, bool *follows)
+static enum sink_result take_line(struct look *look, const struct event_place *line, bool *follows)
 {
     struct recovery *out = look->out;
     bool first = out->first_seq == 0;
@@ -157,7 +158,7 @@ static enum sink_result take_line(struct look *look, const struct jsonl_line *li
 
 /* A line that nobody has acknowledged must be the event that the database has under that seq. After a restored backup
  * the numbers fit, and the events are others. */
-static enum sink_result compare_with_database(struct look *look, const struct jsonl_line *line)
+static enum sink_result compare_with_database(struct look *look, const struct event_place *line)
 {
     switch (history_compare(&look->history, line->seq, line->time, line->time_size)) {
     case HISTORY_SAME:
@@ -185,7 +186,7 @@ static enum sink_result read_active(struct look *look, int64_t proven_seq)
 {
     struct recovery *out = look->out;
     struct line_reader reader;
-    struct jsonl_line line;
+    struct event_place line;
     const char *text;
     size_t size;
     bool follows = true;
@@ -194,7 +195,7 @@ static enum sink_result read_active(struct look *look, int64_t proven_seq)
 
     posix_fadvise(look->in->fd, 0, 0, POSIX_FADV_DONTNEED); /* what the page cache has, the disk may not */
     line_reader_init(&reader, look->in->fd, 0);
-    while ((found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE && jsonl_line_parse(text, size, &line)) {
+    while ((found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE && event_line_place(&line, text, size)) {
         result = take_line(look, &line, &follows);
         if (result == SINK_OK && follows && line.seq > proven_seq)
             result = compare_with_database(look, &line);

@@ -1,7 +1,8 @@
 /* jsonl_recover_test.c — what a start finds on the disk, and how the stream goes on from there. */
 #include "stream.h"
 
-#include "sinks/jsonl_line.h"
+#include "event_line.h"
+#include "sinks/line_reader.h"
 
 /* ---- Hands on the files ------------------------------------------------------------------------------------------- */
 
@@ -595,8 +596,8 @@ static void only_a_whole_event_is_a_line(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct jsonl_line line;
-        if (jsonl_line_parse(cases[i].text, strlen(cases[i].text), &line) != cases[i].good)
+        struct event_place line;
+        if (event_line_place(&line, cases[i].text, strlen(cases[i].text)) != cases[i].good)
             fail_msg("%s", cases[i].text);
     }
 }

@@ -1,86 +1,18 @@
-/* jsonl_line.c — the lines of a stream read back. Reads only; what a line means for the stream is jsonl_recover.c's.
+/* line_reader.c — the lines of a stream read back. Reads only; what a line means for the stream is jsonl_recover.c's.
  *
  * Invariant: a file is read in pieces of fixed size, and a piece that can't be part of an event (zeros after a power cut,
  * a file of somebody else's) ends the reading instead of growing the buffer.
  */
-#include "sinks/jsonl_line.h"
+#include "sinks/line_reader.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "json_scan.h"
 
 enum {
     PIECE_BYTES = 256 * 1024,
     LONG_LINE_BYTES = 4 * PIECE_BYTES /* beyond it a NUL is looked for before more is read */
 };
-
-static bool is(const struct json_value *name, const char *text)
-{
-    return name->size == strlen(text) && memcmp(name->text, text, name->size) == 0;
-}
-
-static bool digits(const char *text, size_t size, int64_t *number)
-{
-    int64_t value = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        if (!isdigit((unsigned char)text[i]))
-            return false;
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text[i] - '0', &value))
-            return false;
-    }
-    *number = value;
-    return size > 0;
-}
-
-/* A seq as native (an integer) or as CloudEvents has it (a string of digits). */
-static bool seq_of(const struct json_value *value, int64_t *seq)
-{
-    return (value->type == JSON_INTEGER || value->type == JSON_STRING) && digits(value->text, value->size, seq);
-}
-
-/* "SOURCE-SEQ": the source, and whether the seq is the line's. */
-static bool id_of(const struct json_value *value, struct jsonl_line *line)
-{
-    enum { HEX = LINE_SOURCE_SIZE - 1 };
-    int64_t seq;
-
-    if (value->type != JSON_STRING || value->size <= HEX + 1 || value->text[HEX] != '-')
-        return false;
-    for (int i = 0; i < HEX; i++)
-        if (!isxdigit((unsigned char)value->text[i]))
-            return false;
-    memcpy(line->source, value->text, HEX);
-    line->source[HEX] = '\0';
-    return digits(value->text + HEX + 1, value->size - HEX - 1, &seq) && seq == line->seq;
-}
-
-bool jsonl_line_parse(const char *text, size_t size, struct jsonl_line *line)
-{
-    struct json_walk walk;
-    struct json_value name, value, id = {0};
-    bool has_seq = false, has_prev = false, ok = true;
-
-    if (size == 0 || text[0] != '{' || !json_check_event(text, size, NULL) || !json_walk_begin(&walk, text, size))
-        return false;
-    memset(line, 0, sizeof *line);
-    while (ok && json_walk_member(&walk, &name, &value)) {
-        if (is(&name, "seq") || is(&name, "sequence")) {
-            ok = has_seq = seq_of(&value, &line->seq);
-        } else if (is(&name, "prev")) {
-            ok = has_prev = seq_of(&value, &line->prev);
-        } else if (is(&name, "id")) {
-            id = value;
-        } else if (is(&name, "time") && value.type == JSON_STRING) {
-            line->time = value.text;
-            line->time_size = value.size;
-        }
-    }
-    return ok && has_seq && has_prev && id.text && id_of(&id, line);
-}
 
 void line_reader_init(struct line_reader *reader, int fd, int64_t offset)
 {

@@ -1,25 +1,11 @@
-/* jsonl_line.h — the lines of a stream read back: found in a file, checked, and taken apart as far as recovery needs. */
-#ifndef RELAY_SINKS_JSONL_LINE_H
-#define RELAY_SINKS_JSONL_LINE_H
+/* line_reader.h — the lines of a file read back, whole ones only. What a line is, is event_line.h's. */
+#ifndef RELAY_SINKS_LINE_READER_H
+#define RELAY_SINKS_LINE_READER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "buffer.h"
-
-enum { LINE_SOURCE_SIZE = 17 };
-
-struct jsonl_line {
-    int64_t seq, prev;
-    char source[LINE_SOURCE_SIZE]; /* of the event's id */
-    const char *time;              /* borrowed from the text; NULL: it has none */
-    size_t time_size;
-};
-
-/* Whether text (without its line break) is one event of either format: a JSON object with seq, prev and an id that
- * agrees. Nothing else is looked at: filters, transforms and formats change between runs. */
-bool jsonl_line_parse(const char *text, size_t size, struct jsonl_line *);
 
 /* Whole lines of a file, from an offset on. Memory is what the longest line needs. */
 struct line_reader {
