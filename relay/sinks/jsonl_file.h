@@ -45,8 +45,8 @@ struct jsonl_file {
     int64_t end;       /* behind the last whole line written */
     int64_t size;      /* more than end while a torn line waits for its first write */
     int64_t synced_end, synced_seq;
-    int64_t before_end, before_seq; /* where the last sync began */
-    int probation;                  /* so many syncs more are believed only when the disk gives the lines back */
+    int64_t before_end, before_seq;     /* where the last sync began */
+    int probation;                      /* so many syncs more are believed only when the disk gives the lines back */
     int64_t synced_at_us, sync_took_us; /* monotonic */
     int64_t rotated_at_us;
     bool distrusted; /* a sync of this inode has failed: it must be sealed before anything else */
