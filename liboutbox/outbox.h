@@ -118,6 +118,8 @@ OUTBOX_API const char *outbox_strerror(int code); /* a code in words, static */
 /* ---- Transactions ------------------------------------------------------------------------------------------------
  * A write outside a transaction is its own BEGIN IMMEDIATE … COMMIT. Inside one, the library's or the application's
  * own, it joins; a failed call then leaves nothing behind and the transaction goes on, unless it is ABORTED.
+ * While a statement that writes is half stepped on the connection (UPDATE … RETURNING), a write is part of that statement
+ * and committed with it; one that fails between its own changes then is ABORTED, for it can have no savepoint.
  */
 
 /* BEGIN IMMEDIATE. Errors: MISUSE inside a transaction, BUSY, READONLY, IO. */
