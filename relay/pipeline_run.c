@@ -163,10 +163,13 @@ static enum stage settle(struct pipeline *p)
         settlement_free_changes(s.changes, s.change_count);
         return STAGE_DELIVER;
     }
-    bool remembered = remember(&p->cursor, &s);
+    bool remembered = remember(&p->cursor, &s), disabled = s.disable;
     /* Crash here: it is delivered and not recorded. A file says so by itself; the trail says so for a receiver, which
      * knows the id of what was in flight. */
-    return ledger_post(p->consumer, &s) && remembered ? STAGE_DELIVER : STAGE_CLAIM;
+    if (!ledger_post(p->consumer, &s) || !remembered)
+        return STAGE_CLAIM;
+    /* Once that is on record only an operator's word counts, which may have come by then. */
+    return disabled ? STAGE_PAUSE : STAGE_DELIVER;
 }
 
 static enum stage after_sink(struct pipeline *p, enum sink_result result)
@@ -312,14 +315,15 @@ enum sink_result pipeline_finish(struct pipeline *p)
     enum sink_result result;
     while ((result = ops->finish(p->sink)) == SINK_LATER) {
         enum stage next = push(p);
-        if (next != STAGE_DELIVER) {
+        if (next != STAGE_DELIVER && next != STAGE_PAUSE) {
             pipeline_flush(p); /* what it reached before that is settled, an attempt that failed too */
             return next == STAGE_BROKEN ? SINK_BROKEN : SINK_LATER;
         }
         wait_until(p, ops->due(p->sink));
         wake_drain(p->wake);
     }
-    if (settle(p) != STAGE_DELIVER)
+    enum stage settled = settle(p);
+    if (settled != STAGE_DELIVER && settled != STAGE_PAUSE)
         return SINK_LATER;
     if (result == SINK_BROKEN) {
         log_write(LOG_LEVEL_ERROR, p->options.settings->consumer, "%s", p->reason);

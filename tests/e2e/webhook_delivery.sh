@@ -64,6 +64,20 @@ kill -TERM "$pid"
 ends "$pid"
 receiver_ends
 
+# An operator's program may be so fast that nobody sees the consumer disabled: here it is in the same transaction.
+new_database
+sql "CREATE TRIGGER faster AFTER UPDATE OF state ON consumer_offsets WHEN new.state = 'disabled'
+     BEGIN UPDATE consumer_offsets SET state = NULL WHERE consumer = new.consumer; END"
+receiver --answer 'first=2 410'
+emit 1500
+sql "UPDATE change_log SET key = 'k' || (seq % 300)"
+start live --webhook "$URL" "${hook[@]}" --concurrency 1
+ok "one that is resumed at once goes on at once" await 20 is_acked webhook 1500
+kill -TERM "$pid"
+ends "$pid"
+is "and ends well" "$code" 0
+receiver_ends
+
 new_database
 emit 50 a
 sql "UPDATE change_log SET key = 'k' || (seq % 10)"
