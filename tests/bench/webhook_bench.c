@@ -1,217 +1,151 @@
-/* webhook_bench.c — one event per POST on loopback: outbox-relay against a bare libcurl multi loop.
+/* webhook_bench.c — outbox-relay to a webhook on loopback, against a bare libcurl multi loop and wrk.
  *
- * Both post bodies of the same size to the same server (a process of its own, one epoll loop, kept-alive connections)
- * with the same number in flight, unsigned and signed. The bare loop reads nothing and encodes nothing.
+ * All post bodies of the same size to the same receiver with the same number in flight; the receiver has one core, the
+ * sender the other. What is measured is a window in the middle, so neither side's start counts. The ratio is that of
+ * the bytes per second (of one size: requests, and events). Where the machine is busy, look at the CPU time per request:
+ * it hardly varies.
  */
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
-#include <curl/curl.h>
-
 #include "backlog.h"
-#include "child.h"
+#include "webhook_sides.h"
 
-enum { ROUNDS = 5, CONNECTIONS_MAX = 1024, REQUEST_MAX = 16384 };
+enum { ROUNDS = 5, BATCH = 100 };
 
-/* ---- The server: answers every whole request with 204 ---- */
+static const char secret[] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-struct connection {
-    char data[REQUEST_MAX];
-    size_t size;
+struct bench {
+    char *self, db[128], log[128];
+    struct receiver *receiver;
+    int events;
+    int64_t bytes; /* of all events, each alone in a request */
+    double single; /* events per second at 32 in flight */
+    long peak_kib;
 };
 
-/* The size of the first whole request in data, 0 where it is not whole yet. */
-static size_t whole_request(struct connection *c)
+struct work {
+    const char *what;
+    int in_flight, batch, events;
+    bool against_unsigned; /* signed against unsigned, both ours */
+    double goal;
+};
+
+/* From a fifth of the bytes to nine tenths. */
+static void open_window(struct bench *b, int64_t bytes)
 {
-    c->data[c->size] = '\0';
-    char *end = strstr(c->data, "\r\n\r\n");
-    if (!end)
-        return 0;
-    char *length = strcasestr(c->data, "content-length:");
-    size_t need = (size_t)(end + 4 - c->data) + (length && length < end ? strtoul(length + 15, NULL, 10) : 0);
-    return c->size >= need ? need : 0;
+    receiver_reset(b->receiver, RECEIVER_ACCEPTS, bytes / 5, bytes / 10 * 9);
 }
 
-static void serve(int fd, struct connection *c, int epoll)
+static struct side ours(struct bench *b, const struct work *w, bool is_signed, int64_t bytes)
 {
-    static const char answer[] = "HTTP/1.1 204 No Content\r\n\r\n";
-    ssize_t n = recv(fd, c->data + c->size, sizeof c->data - 1 - c->size, MSG_DONTWAIT);
-    if (n <= 0) {
-        epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
-        close(fd);
-        c->size = 0;
+    struct relay_run run = {b->db, w->in_flight, w->batch, is_signed ? secret : NULL, b->log};
+    open_window(b, bytes);
+    run_relay(b->receiver, &run, &b->peak_kib);
+    return side_measured(b->receiver);
+}
+
+static struct side theirs(struct bench *b, const struct work *w, int64_t bytes, int64_t body_size)
+{
+    if (w->against_unsigned)
+        return ours(b, w, false, bytes);
+    open_window(b, bytes);
+    run_bare(b->receiver, b->self, bytes / body_size + 1, w->in_flight, body_size, b->log);
+    return side_measured(b->receiver);
+}
+
+static void measure(struct bench *b, const struct work *w)
+{
+    struct duel duel = {.rounds = 0};
+    int64_t bytes = b->bytes / b->events * w->events;
+    struct side first = ours(b, w, w->against_unsigned, bytes); /* warms up, and says how large a body is */
+    int64_t body_size = first.bytes / first.requests;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct side bare = theirs(b, w, bytes, body_size), mine = ours(b, w, w->against_unsigned, bytes);
+        duel_add(&duel, &mine, &bare);
+    }
+    double event_size = (double)b->bytes / b->events;
+    duel_report(w->what, &duel, event_size, w->goal);
+    double rate = 1 / (bench_median(duel.seconds[0], ROUNDS) * event_size);
+    if (w->batch == 1 && w->in_flight == 32 && !w->against_unsigned)
+        b->single = rate;
+    if (w->batch > 1) {
+        printf("%-52s %11.0f ev/s %28s %8s\n", "  in events per second", rate, "", "1500000");
+        printf("%-52s %11.1f x %31s %8s\n", "  against one event per POST, 32 in flight", rate / b->single, "", "20");
+    }
+    fflush(stdout);
+}
+
+/* How fast the receiver can be asked by something that knows no libcurl: only to show the scale. */
+static void show_wrk(struct bench *b, int in_flight)
+{
+    char command[700], line[256];
+    FILE *script = NULL;
+    double rate = 0;
+    if (system("command -v wrk >/dev/null 2>&1") != 0) {
+        printf("%-52s not installed, nothing measured\n", "wrk");
         return;
     }
-    c->size += (size_t)n;
-    for (size_t whole; (whole = whole_request(c)) > 0;) {
-        memmove(c->data, c->data + whole, c->size - whole);
-        c->size -= whole;
-        if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
-            return;
-    }
+    snprintf(command, sizeof command, "%s.lua", b->log);
+    if (!(script = fopen(command, "w")))
+        bench_die(command, "not writable");
+    fprintf(script, "wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", %d)\n", (int)(b->bytes / b->events));
+    fclose(script);
+    open_window(b, INT64_MAX);
+    snprintf(command, sizeof command, "wrk -t1 -c%d -d2s -s %s.lua %s 2>&1", in_flight, b->log, b->receiver->url);
+    FILE *wrk = popen(command, "r");
+    while (wrk && fgets(line, sizeof line, wrk))
+        if (sscanf(line, "Requests/sec: %lf", &rate) == 1)
+            printf("  wrk, %3d in flight %33s %14s %10.0f/s\n", in_flight, "", "", rate);
+    if (wrk)
+        pclose(wrk);
 }
 
-static void server(int listener)
+/* One run of everything, to know the size of the events. */
+static void learn_sizes(struct bench *b)
 {
-    static struct connection connections[CONNECTIONS_MAX];
-    int epoll = epoll_create1(0), one = 1;
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[64];
-    epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
-    for (;;) {
-        int n = epoll_wait(epoll, events, 64, -1);
-        for (int i = 0; i < n; i++) {
-            int fd = events[i].data.fd;
-            if (fd != listener) {
-                serve(fd, &connections[fd], epoll);
-            } else if ((fd = accept(listener, NULL, NULL)) >= 0 && fd < CONNECTIONS_MAX) {
-                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-                event.data.fd = fd;
-                connections[fd].size = 0;
-                epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-            }
-        }
-    }
+    struct relay_run run = {b->db, 32, 1, NULL, b->log};
+    receiver_reset(b->receiver, RECEIVER_ACCEPTS, 0, 0);
+    run_relay(b->receiver, &run, NULL);
+    if (b->receiver->accepted < b->events)
+        bench_die("receiver", "events are missing");
+    b->bytes = b->receiver->bytes;
 }
 
-static pid_t start_server(int *port)
+static void open_bench(struct bench *b, const char *dir, const char *name, int events)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 512) ||
-        getsockname(listener, (struct sockaddr *)&address, &size))
-        bench_die("listen", "no port");
-    *port = ntohs(address.sin_port);
-    pid_t pid = fork();
-    if (pid == 0)
-        server(listener);
-    close(listener);
-    return pid;
-}
-
-/* ---- The bare loop ---- */
-
-static int bare(const char *url, int events, int in_flight)
-{
-    static char body[700];
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/cloudevents+json; charset=utf-8");
-    headers = curl_slist_append(headers, "webhook-id: 0123456789abcdef-123456");
-    headers = curl_slist_append(headers, "webhook-timestamp: 1795252692");
-    headers = curl_slist_append(headers, "idempotency-key: 0123456789abcdef-123456");
-    headers = curl_slist_append(headers, "Expect:");
-    memset(body, 'x', sizeof body);
-    curl_global_init(CURL_GLOBAL_ALL);
-    CURLM *multi = curl_multi_init();
-    int started = 0, done = 0, running = 0;
-    for (; started < in_flight; started++) {
-        CURL *easy = curl_easy_init();
-        curl_easy_setopt(easy, CURLOPT_URL, url);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)sizeof body);
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-        curl_multi_add_handle(multi, easy);
-    }
-    while (done < events) {
-        int left;
-        curl_multi_perform(multi, &running);
-        for (CURLMsg *m; (m = curl_multi_info_read(multi, &left));) {
-            CURL *easy = m->easy_handle;
-            if (m->data.result != CURLE_OK)
-                bench_die("bare", curl_easy_strerror(m->data.result));
-            done++;
-            curl_multi_remove_handle(multi, easy);
-            if (started < events) {
-                curl_multi_add_handle(multi, easy);
-                started++;
-            } else {
-                curl_easy_cleanup(easy);
-            }
-        }
-        if (done < events)
-            curl_multi_poll(multi, NULL, 0, 1000, NULL);
-    }
-    curl_multi_cleanup(multi);
-    curl_slist_free_all(headers);
-    return 0;
-}
-
-static double run_bare(char *self, char *url, int events, int in_flight, const char *log)
-{
-    char n[16], k[16];
-    snprintf(n, sizeof n, "%d", events);
-    snprintf(k, sizeof k, "%d", in_flight);
-    char *argv[] = {self, (char[]){"--bare"}, url, n, k, NULL};
-    return child_run(argv, log, NULL);
-}
-
-static double run_relay(char *db, char *url, int consumer, int in_flight, const char *secret, const char *log,
-                        long *peak_kib)
-{
-    char name[32], k[16];
-    snprintf(name, sizeof name, "bench-%d", consumer);
-    snprintf(k, sizeof k, "%d", in_flight);
-    if (secret)
-        setenv("OUTBOX_WEBHOOK_SECRET", secret, 1);
-    else
-        unsetenv("OUTBOX_WEBHOOK_SECRET");
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    db,
-                    (char[]){"--webhook"},
-                    url,
-                    (char[]){"--consumer"},
-                    name,
-                    (char[]){"--concurrency"},
-                    k,
-                    (char[]){"--once"},
-                    NULL};
-    double t = child_run(argv, log, peak_kib);
-    free(argv[0]);
-    return t;
+    snprintf(b->db, sizeof b->db, "%s/%s.db", dir, name);
+    b->events = events;
+    backlog_make(b->db, events, 10000, "3600000000000");
+    learn_sizes(b);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 5)
-        return bare(argv[2], atoi(argv[3]), atoi(argv[4]));
-    static const struct {
-        const char *what;
-        int in_flight;
-        const char *secret;
-    } cases[] = {{"relay to a webhook, 1 in flight", 1, NULL},
-                 {"relay to a webhook, 8 in flight", 8, NULL},
-                 {"relay to a webhook, 32 in flight", 32, NULL},
-                 {"relay to a webhook, 128 in flight", 128, NULL},
-                 {"relay to a webhook, 32 in flight, signed", 32, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}};
-    int events = getenv("EVENTS") ? atoi(getenv("EVENTS")) : 30000, port, consumer = 0;
-    char dir[] = "/var/tmp/outbox-bench-XXXXXX", db[128], url[64], log[128], command[160];
-    long peak_kib = 0;
+    if (argc == 6 && strcmp(argv[1], "--bare") == 0)
+        return bare_main(argv);
+    static const struct work singles[] = {{"relay to a webhook, 1 in flight", 1, 1, 15000, false, 0.9},
+                                          {"relay to a webhook, 8 in flight", 8, 1, 30000, false, 0.9},
+                                          {"relay to a webhook, 32 in flight", 32, 1, 30000, false, 0.9},
+                                          {"relay to a webhook, 128 in flight", 128, 1, 30000, false, 0.9},
+                                          {"  signed against unsigned, 32 in flight", 32, 1, 30000, true, 0.95}};
+    static const struct work batches[] = {{"relay to a webhook, batches of 100", 8, BATCH, 300000, false, 0.34}};
+    char dir[] = "/var/tmp/outbox-bench-XXXXXX", command[160];
+    struct bench b = {.self = argv[0]};
     if (!mkdtemp(dir))
         bench_die("mkdtemp", dir);
-    snprintf(db, sizeof db, "%s/b.db", dir);
-    snprintf(log, sizeof log, "%s/log", dir);
-    backlog_make(db, events, 10000, "3600000000000");
-    pid_t pid = start_server(&port);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/hook", port);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        double ours[ROUNDS], theirs[ROUNDS];
-        for (int round = -1; round < ROUNDS; round++) {
-            double t_bare = run_bare(argv[0], url, events, cases[i].in_flight, log);
-            double t_ours = run_relay(db, url, consumer++, cases[i].in_flight, cases[i].secret, log, &peak_kib);
-            if (round >= 0) {
-                ours[round] = t_ours;
-                theirs[round] = t_bare;
-            }
-        }
-        bench_report(cases[i].what, ours, theirs, ROUNDS, events, 0.7);
-    }
-    printf("%-52s %11.1f MiB %30s %5s\n", "  its peak memory", (double)peak_kib / 1024, "", "< 64");
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    snprintf(b.log, sizeof b.log, "%s/log", dir);
+    b.receiver = receiver_start();
+    open_bench(&b, dir, "singles", 30000);
+    for (size_t i = 0; i < sizeof singles / sizeof *singles; i++)
+        if (argc < 2 || strstr(singles[i].what, argv[1]))
+            measure(&b, &singles[i]);
+    if (argc < 2 || strstr("wrk", argv[1]))
+        for (int in_flight = 8; in_flight <= 128; in_flight *= 4)
+            show_wrk(&b, in_flight);
+    open_bench(&b, dir, "batches", 300000);
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+        if (argc < 2 || strstr(batches[i].what, argv[1]))
+            measure(&b, &batches[i]);
+    printf("%-52s %11.1f MiB %27s %8s\n", "  its peak memory", (double)b.peak_kib / 1024, "", "< 64");
+    receiver_stop(b.receiver);
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command);
 }
