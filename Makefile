@@ -68,7 +68,7 @@ say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
 .PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
-.PHONY: fuzz model cov
+.PHONY: fuzz model simulate cov
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -83,6 +83,7 @@ help:
 	@echo 'make fuzz [T=x] [SECONDS=60]   libFuzzer on each harness of tests/fuzz'
 	@echo 'make model        the models of the relay, the readers and the lease, and that spin finds errors put into them'
 	@echo 'make cov          lines and branches that the tests run'
+	@echo 'make simulate [COUNT=10000] [SEED=1]   drawn schedules of everything that may happen, in virtual time'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'make bench        speed, as ratios to bare programs in the same run'
@@ -202,6 +203,17 @@ $(BUILD)/torture/%: tests/torture/%.c $(BUILD)/internal.a
 FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
 $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
 
+# The relay's core under a clock, a disk, a network and a chance that are the test's.
+SIMULATION_SRC := $(wildcard tests/simulation/*.c)
+SIMULATED := clock_gettime getrandom curl_multi_add_handle curl_multi_remove_handle curl_multi_perform curl_multi_info_read \
+             http_request_prepare http_request_answer
+
+$(BUILD)/simulation: $(SIMULATION_SRC) $(wildcard tests/simulation/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/simulation -o $@ $(SIMULATION_SRC) $(BUILD)/relay.a $(BUILD)/internal.a \
+	    $(SIMULATED:%=-Wl,--wrap=%) $(ALL_LDFLAGS) $(RELAY_LIBS)
+
 $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -223,7 +235,12 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
-build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE)
+build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE) $(BUILD)/simulation
+
+# COUNT schedules from SEED on, in JOBS processes; what fails says its seed
+simulate: check-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/simulation
+	@BUILD=$(BUILD) JOBS=$(JOBS) COUNT=$(COUNT) SEED=$(SEED) tests/simulation/run
 
 test: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
