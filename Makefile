@@ -205,7 +205,7 @@ $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
 
 # The relay's core under a clock, a disk, a network and a chance that are the test's.
 SIMULATION_SRC := $(wildcard tests/simulation/*.c)
-SIMULATED := clock_gettime getrandom curl_multi_add_handle curl_multi_remove_handle curl_multi_perform curl_multi_info_read \
+SIMULATED := clock_gettime getrandom curl_multi_add_handle curl_multi_remove_handle curl_multi_info_read http_loop_run \
              http_request_prepare http_request_answer
 
 $(BUILD)/simulation: $(SIMULATION_SRC) $(wildcard tests/simulation/*.h) $(BUILD)/relay.a $(BUILD)/internal.a

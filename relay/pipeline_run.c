@@ -192,6 +192,16 @@ static enum stage push(struct pipeline *p)
     return next != STAGE_DELIVER ? next : settled;
 }
 
+/* What is settled is posted, unless that is put off; what the ledger has then, the trail need not. */
+static void look_at_ledger(struct pipeline *p)
+{
+    int64_t acked_seq;
+    if (!p->trail)
+        return;
+    bool all = ledger_recorded(p->consumer, &acked_seq);
+    trail_recorded(p->trail, acked_seq, all && !p->unsettled);
+}
+
 /* ---- Wait --------------------------------------------------------------------------------------------------------- */
 
 static void wait_until(struct pipeline *p, int64_t deadline_us)
@@ -228,16 +238,6 @@ static enum stage wait_for_more(struct pipeline *p)
 }
 
 /* ---- The round ---------------------------------------------------------------------------------------------------- */
-
-/* What is settled is posted, unless that is put off; what the ledger has then, the trail need not. */
-static void look_at_ledger(struct pipeline *p)
-{
-    int64_t acked_seq;
-    if (!p->trail)
-        return;
-    bool all = ledger_recorded(p->consumer, &acked_seq);
-    trail_recorded(p->trail, acked_seq, all && !p->unsettled);
-}
 
 /* What others want of this pipeline. */
 static enum stage look_around(struct pipeline *p)
@@ -314,6 +314,7 @@ enum sink_result pipeline_finish(struct pipeline *p)
     const struct sink_ops *ops = p->options.ops;
     enum sink_result result;
     while ((result = ops->finish(p->sink)) == SINK_LATER) {
+        look_at_ledger(p);
         enum stage next = push(p);
         if (next != STAGE_DELIVER && next != STAGE_PAUSE) {
             pipeline_flush(p); /* what it reached before that is settled, an attempt that failed too */

@@ -17,7 +17,7 @@ struct trail {
     char consumer[72];
     char source[17];
     int64_t lease_token, floor;
-    bool failed, held;
+    bool failed, awaits;
     size_t next; /* in the ring: where the first pending entry goes */
     int pending_count;
     struct trail_entry pending[PENDING_MAX];
@@ -91,14 +91,14 @@ void trail_begin(struct trail *t, const char *source, int64_t lease_token, int64
     strncpy(t->source, source, sizeof t->source - 1);
     t->lease_token = lease_token;
     t->floor = acked_seq;
-    t->failed = t->held = false;
+    t->failed = t->awaits = false;
     t->next = 0;
     t->pending_count = 0;
 }
 
 void trail_add(struct trail *t, int64_t seq, int64_t created_at_us)
 {
-    if (!t || t->failed || t->held)
+    if (!t || t->failed)
         return;
     if (t->pending_count == PENDING_MAX)
         trail_flush(t);
@@ -135,10 +135,15 @@ void trail_flush(struct trail *t)
     say(t->consumer, "written");
 }
 
-void trail_hold(struct trail *t)
+void trail_await(struct trail *t)
 {
     if (t)
-        t->held = true;
+        t->awaits = true;
+}
+
+bool trail_awaits(const struct trail *t)
+{
+    return t && t->awaits;
 }
 
 void trail_recorded(struct trail *t, int64_t acked_seq, bool all)
@@ -147,7 +152,7 @@ void trail_recorded(struct trail *t, int64_t acked_seq, bool all)
         return;
     t->floor = acked_seq;
     if (all) { /* the same few pages are written again and again, and the file stays small */
-        t->held = false;
+        t->awaits = false;
         t->next = 0;
     }
 }

@@ -39,9 +39,10 @@ void trail_add(struct trail *, int64_t seq, int64_t created_at_us);
  * was in flight. A failure is said once; then nothing is written until trail_begin(). */
 void trail_flush(struct trail *);
 
-/* From here on nothing is added until trail_recorded() says that the database has it all: for a delivery that would
- * overtake, after a kill, what the database does not have yet. */
-void trail_hold(struct trail *);
+/* Something was settled that is no delivery, and that a kill would undo: what must not overtake it waits while
+ * trail_awaits(), until trail_recorded() says that the database has it all. */
+void trail_await(struct trail *);
+bool trail_awaits(const struct trail *); /* false for NULL: nobody would say when */
 
 /* The database's cursor, as committed; all: and with it everything that was added. */
 void trail_recorded(struct trail *, int64_t acked_seq, bool all);

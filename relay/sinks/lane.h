@@ -16,7 +16,8 @@ enum lane_state {
     LANE_READY,     /* in the window's ready list */
     LANE_IN_FLIGHT, /* its first event is, or its first few in one request */
     LANE_BACKOFF,   /* in the window's heap: its first event waits for another try */
-    LANE_PARKED     /* its first event is dead, and the others wait for an operator */
+    LANE_PARKED,    /* its first event is dead, and the others wait for an operator */
+    LANE_UNRECORDED /* its first event is dead, and passed over once the ledger has that */
 };
 
 struct lane {

@@ -23,6 +23,9 @@ enum { FRESH_MAX = 1000, FRESH_BATCHED_MAX = 10000, FRESH_BYTES_MAX = 16 << 20 }
 /* However long events back off, an endpoint that is down is asked at least this often. */
 static const int64_t PROBE_MAX_US = 60000000;
 
+/* The ledger does not call back: it is looked at, this often, while a key waits for it. */
+enum { RECORDED_LOOK_US = 10000 };
+
 static const struct trouble_pace pace = {1000 * 1000, 60 * 1000 * 1000};
 
 /* ---- Opening and closing --------------------------------------------------------------------------------------------- */
@@ -225,6 +228,8 @@ static bool gives_up(const struct sink *s)
 
 static enum sink_result webhook_push(struct sink *s)
 {
+    if (!trail_awaits(s->context->trail))
+        window_recorded(s->window);
     /* A request can end within the very call that began it. That has to be seen now: no socket has anything left then to
      * wake webhook_wait() with. */
     do {
@@ -258,7 +263,9 @@ static int64_t webhook_due(const struct sink *s)
     if (!webhook_may_begin(s, now_us))
         return INT64_MAX;
     int64_t event_us = window_due_us(s->window), rate_us = rate_due_us(&s->rate, now_us);
-    return event_us > rate_us ? event_us : rate_us;
+    int64_t next_us = event_us > rate_us ? event_us : rate_us;
+    bool unrecorded = window_is_unrecorded(s->window);
+    return unrecorded && next_us > now_us + RECORDED_LOOK_US ? now_us + RECORDED_LOOK_US : next_us;
 }
 
 /* ---- Outcomes --------------------------------------------------------------------------------------------------------- */

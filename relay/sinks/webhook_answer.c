@@ -48,9 +48,8 @@ void webhook_settle_delivered(struct sink *s, struct window_event *e)
 static void record_dead(struct sink *s, struct window_event *e, const struct window_failure *how)
 {
     log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, how->attempts, "dead", "%s", how->error);
-    /* Its key goes on without it. A kill before that is recorded, and it would come after those: they come again too. */
     if (s->settings->skip_dead)
-        trail_hold(s->context->trail);
+        trail_await(s->context->trail); /* its key goes on without it, once that is recorded */
     or_return(s, e, window_dead(s->window, e, how));
 }
 

@@ -23,6 +23,7 @@ struct window {
     struct position settled; /* above the cursor, from before the start */
     struct lane_table lanes;
     struct lane *ready;         /* utlist: prev, next */
+    struct lane *untold, *told; /* likewise: unrecorded, before and after the settlement that says so */
     struct due_heap backoff;    /* lanes */
     struct window_event *fresh; /* utlist, by seq */
     size_t fresh_count, in_flight;
@@ -94,18 +95,24 @@ static void park(struct window *w, struct lane *lane)
     w->parked_count += lane->count;
 }
 
+static void stop_counting(struct window *w, struct window_event *e)
+{
+    if (e->lane->aside) {
+        w->aside_count--;
+    } else {
+        DL_DELETE(w->fresh, e);
+        w->fresh_count--;
+    }
+}
+
 /* The first event is done with, and the lane with its last one; else the next event's turn has come, unless it went
  * along with the first. */
 static void lane_advance(struct window *w, struct lane *lane)
 {
     struct window_event *done = lane_shift(lane);
 
-    if (lane->aside) {
-        w->aside_count--;
-    } else {
-        DL_DELETE(w->fresh, done);
-        w->fresh_count--;
-    }
+    if (!done->dead)
+        stop_counting(w, done);
     drop_item(w, done);
     free(done);
     if (!lane->first)
@@ -311,20 +318,20 @@ bool window_retry(struct window *w, struct window_event *e, int64_t due_us, cons
     return true;
 }
 
-/* Parking keeps the dead event at the head of its lane, so that what comes later finds it there. An unordered one
- * holds up nobody: the ledger's row is all that is left of it. */
+/* Parking keeps the dead event at the head of its lane, so that what comes later finds it there. Skipping does so until
+ * the ledger has the death: a kill before that sends the event again, and those behind it would have overtaken. An
+ * unordered one holds up nobody: the ledger's row is all that is left of it. */
 bool window_dead(struct window *w, struct window_event *e, const struct window_failure *how)
 {
     struct lane *lane = e->lane;
-    bool parks = lane->key && !w->skip_dead;
-    bool whole_lane = parks && !lane->aside;
+    bool parks = lane->key && !w->skip_dead, whole_lane = parks && !lane->aside;
 
     if (!window_leads(e) ||
         !(whole_lane ? add_lane_changes(w, lane, FAILED_DEAD, how) : add_change(w, e, FAILED_DEAD, how)))
         return false;
     count_in_flight(w, lane, -1);
     w->news = true;
-    if (!parks) {
+    if (!lane->key) {
         lane_advance(w, lane);
         return true;
     }
@@ -332,8 +339,27 @@ bool window_dead(struct window *w, struct window_event *e, const struct window_f
     if (whole_lane)
         step_aside(w, lane);
     drop_item(w, e);
-    park(w, lane);
+    if (parks) {
+        park(w, lane);
+        return true;
+    }
+    stop_counting(w, e);
+    lane->state = LANE_UNRECORDED;
+    DL_APPEND(w->untold, lane);
     return true;
+}
+
+void window_recorded(struct window *w)
+{
+    for (struct lane *lane; (lane = w->told);) {
+        DL_DELETE(w->told, lane);
+        lane_advance(w, lane);
+    }
+}
+
+bool window_is_unrecorded(const struct window *w)
+{
+    return w->untold || w->told;
 }
 
 void window_return(struct window *w, struct window_event *e)
@@ -401,6 +427,8 @@ bool window_settle(struct window *w, struct settlement *out)
         .position = position_text(w, acked_seq),
     };
     change_list_give(&w->changes, out);
+    DL_CONCAT(w->told, w->untold);
+    w->untold = NULL;
     w->news = false;
     return true;
 }

@@ -86,6 +86,10 @@ bool window_retry(struct window *, struct window_event *, int64_t due_us, const 
 bool window_dead(struct window *, struct window_event *, const struct window_failure *how);
 void window_return(struct window *, struct window_event *); /* as if it had not gone; others go first */
 
+/* The ledger has committed every settlement so far: where the dead are skipped, their lanes go on. */
+void window_recorded(struct window *);
+bool window_is_unrecorded(const struct window *); /* lanes wait for that */
+
 /* When window_next may give more by time alone; INT64_MAX: not by time. */
 int64_t window_due_us(const struct window *);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "claim.h"
 #include "database.h"
@@ -29,8 +30,9 @@ struct pipe {
     struct sink *sink;
     bool claimed, open, broken;
     struct cursor cursor;
-    int64_t lease_token, read_seq;
+    int64_t lease_token, read_seq, committed_seq;
     struct settlement_batch posted;
+    struct trail *trail; /* the webhook's */
 };
 
 static struct pipe pipes[PIPES];
@@ -38,6 +40,7 @@ static sqlite3 *ledger;
 static struct settlement_writer writer;
 static struct janitor janitor;
 static bool running;
+static char trail_path[128];
 static char file_name[] = "file", hook_name[] = "hook", url[] = "http://127.0.0.1:1/";
 
 /* ---- Set-up ------------------------------------------------------------------------------------------------------- */
@@ -50,9 +53,33 @@ static void sql(const char *text)
     sqlite3_free(error);
 }
 
+static void claim(struct pipe *p)
+{
+    struct claim claim = {0};
+    if (p->ops == &sink_webhook && !p->trail)
+        p->trail = trail_open(trail_path, hook_name);
+    p->ops->close(p->sink);
+    p->sink = NULL;
+    sql("BEGIN IMMEDIATE");
+    if (claim_take(ledger, &p->settings, p->trail, &claim, p->reason, sizeof p->reason) != CLAIM_OK) {
+        sql("ROLLBACK");
+        world_fail("claim: %s", p->reason);
+        return;
+    }
+    sql("COMMIT");
+    settlement_clear(&p->posted);
+    free(p->cursor.position);
+    p->cursor = claim.cursor;
+    p->lease_token = claim.lease_token;
+    p->claimed = true;
+    trail_begin(p->trail, p->schema.source, p->lease_token, p->cursor.acked_seq);
+    p->committed_seq = p->cursor.acked_seq;
+}
+
 bool relay_init(const char *db_path, char *path)
 {
     char message[256] = "";
+    snprintf(trail_path, sizeof trail_path, "%s.%s.trail", db_path, hook_name);
     pipes[TO_FILE].ops = &sink_jsonl;
     pipes[TO_FILE].settings = (struct sink_settings){
         .name = file_name, .consumer = file_name, .kind = SINK_JSONL, .registered = true};
@@ -95,7 +122,6 @@ void relay_begin(void)
         .format = FORMAT_NATIVE,
         .batch_count = world_chance(300) ? 4 : 1,
         .concurrency = 1 + (int)world_below(8),
-        .rate = world_chance(200) ? 20 : 0,
         .timeout_us = 30000000,
         .connect_timeout_us = 5000000,
         .max_attempts = 2 + (int)world_below(5),
@@ -103,8 +129,12 @@ void relay_begin(void)
         .backoff_max_us = 5000000,
         .skip_dead = world_chance(500),
     };
+    pipes[TO_WEBHOOK].settings.rate = world_chance(200) ? 20 : 0;
     janitor_init(&janitor, ledger);
+    unlink(trail_path); /* of another schedule, in a database that was the same */
     relay_start();
+    for (int i = 0; i < PIPES; i++) /* before the janitor knows only one of them */
+        claim(&pipes[i]);
 }
 
 int64_t relay_kept_segments(void)
@@ -118,23 +148,6 @@ bool relay_batches(void)
 }
 
 /* ---- A pipeline's steps --------------------------------------------------------------------------------------------- */
-
-static void claim(struct pipe *p)
-{
-    struct claim claim = {0};
-    sql("BEGIN IMMEDIATE");
-    if (claim_take(ledger, &p->settings, &claim, p->reason, sizeof p->reason) != CLAIM_OK) {
-        sql("ROLLBACK");
-        world_fail("claim: %s", p->reason);
-        return;
-    }
-    sql("COMMIT");
-    settlement_clear(&p->posted);
-    free(p->cursor.position);
-    p->cursor = claim.cursor;
-    p->lease_token = claim.lease_token;
-    p->claimed = true;
-}
 
 static int64_t last_seq(struct pipe *p)
 {
@@ -153,6 +166,7 @@ static void open_sink(struct pipe *p)
                                            .db_path = database_path(p->db),
                                            .source = p->schema.source,
                                            .db = p->db,
+                                           .trail = p->trail,
                                            .reason = p->reason};
         p->sink = p->ops == &sink_jsonl ? jsonl_create(&p->context, &disk_ops) : p->ops->create(&p->context);
     }
@@ -231,6 +245,7 @@ void relay_step(int n)
     struct pipe *p = &pipes[n];
     if (!running || p->broken)
         return;
+    trail_recorded(p->trail, p->committed_seq, !p->posted.any);
     if (!p->claimed)
         claim(p);
     else if (!p->open && (!p->sink || p->ops->due(p->sink) <= world_now_us()))
@@ -262,6 +277,8 @@ void relay_commit(bool then_dies)
         return;
     }
     for (int i = 0; i < PIPES; i++) {
+        if (pipes[i].posted.any)
+            pipes[i].committed_seq = pipes[i].posted.acked_seq;
         settlement_clear(&pipes[i].posted);
         if (stale[i])
             pipes[i].claimed = pipes[i].open = false;
@@ -283,7 +300,9 @@ void relay_die(void)
         struct pipe *p = &pipes[i];
         if (p->sink)
             p->ops->close(p->sink);
+        trail_close(p->trail);
         p->sink = NULL;
+        p->trail = NULL;
         p->claimed = p->open = p->broken = false;
         settlement_clear(&p->posted);
         free(p->cursor.position);

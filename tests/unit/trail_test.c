@@ -117,20 +117,18 @@ static void what_the_database_has_is_written_over(void **state)
     assert_found(b, 1, 0);
 }
 
-static void while_it_is_held_nothing_is_added(void **state)
+static void what_is_awaited_ends_with_the_record_of_all(void **state)
 {
     struct bench *b = *state;
-    trail_add(b->trail, 1, 1);
-    trail_hold(b->trail);
-    trail_add(b->trail, 2, 2);
+    assert_false(trail_awaits(b->trail));
+    trail_await(b->trail);
     trail_recorded(b->trail, 101, false);
-    trail_add(b->trail, 3, 3);
-    trail_flush(b->trail);
-    assert_found(b, 1, 1);
+    assert_true(trail_awaits(b->trail));
     trail_recorded(b->trail, 103, true);
-    trail_add(b->trail, 4, 4);
-    trail_flush(b->trail);
-    assert_found(b, 4, 4);
+    assert_false(trail_awaits(b->trail));
+    trail_await(b->trail);
+    trail_begin(b->trail, "0123456789abcdef", 8, 103);
+    assert_false(trail_awaits(b->trail));
 }
 
 static void a_full_disk_costs_only_the_trail(void **state)
@@ -174,7 +172,8 @@ static void what_is_no_file_of_ours_is_no_trail(void **state)
     trail_begin(NULL, source, 1, 0);
     trail_add(NULL, 1, 1);
     trail_flush(NULL);
-    trail_hold(NULL);
+    trail_await(NULL);
+    assert_false(trail_awaits(NULL));
     trail_recorded(NULL, 1, true);
     assert_true(trail_clear(NULL));
     assert_true(trail_read(NULL, &entries, &count));
@@ -186,12 +185,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(what_is_flushed_is_found_in_order_and_sealed),
-        TEST(a_seal_is_of_all_that_it_covers),
-        TEST(beyond_its_size_the_newest_are_kept),
-        TEST(what_the_database_has_is_written_over),
-        TEST(while_it_is_held_nothing_is_added),
-        TEST(a_full_disk_costs_only_the_trail),
+        TEST(what_is_flushed_is_found_in_order_and_sealed), TEST(a_seal_is_of_all_that_it_covers),
+        TEST(beyond_its_size_the_newest_are_kept),          TEST(what_the_database_has_is_written_over),
+        TEST(what_is_awaited_ends_with_the_record_of_all),  TEST(a_full_disk_costs_only_the_trail),
         TEST(what_is_no_file_of_ours_is_no_trail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

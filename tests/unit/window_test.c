@@ -232,19 +232,45 @@ static void a_dead_event_parks_its_key_alone(void **state)
     window_free(w);
 }
 
-static void skipping_lets_the_key_go_on_after_a_dead_event(void **state)
+static void skipping_lets_the_key_go_on_once_the_death_is_recorded(void **state)
 {
     (void)state;
     struct window *w = opened(0, NULL, true);
     put(w, 1, "a");
     put(w, 2, "a");
     dies(w, next_is(w, 0, 1));
+    window_recorded(w); /* of what was settled before: not of this */
+    nothing_is_next(w, 0);
     settles_as(w, "1 - 1:dead");
+    nothing_is_next(w, 0);
+    assert_true(window_is_unrecorded(w));
+    window_recorded(w);
+    assert_false(window_is_unrecorded(w));
     fails(w, next_is(w, 0, 2), 10);
     put(w, 3, "a");
     dies(w, next_is(w, 10, 2));
+    settles_as(w, "3 - 2:retry 3:waiting 2:dead");
+    window_recorded(w);
     assert_true(window_delivered(w, next_is(w, 10, 3)));
-    settles_as(w, "3 - 2:retry 3:waiting 2:dead 3:gone");
+    settles_as(w, "3 - 3:gone");
+    assert_int_equal(window_retrying(w), 0);
+    window_free(w);
+}
+
+/* The key is known to be waiting even where the dead one was its last. */
+static void what_comes_behind_an_unrecorded_death_waits_too(void **state)
+{
+    (void)state;
+    struct window *w = opened(0, NULL, true);
+    put(w, 1, "a");
+    dies(w, next_is(w, 0, 1));
+    put(w, 2, "a");
+    put(w, 3, "b");
+    next_is(w, 0, 3);
+    nothing_is_next(w, 0);
+    settles_as(w, "1 - 1:dead");
+    window_recorded(w);
+    next_is(w, 0, 2);
     window_free(w);
 }
 
@@ -524,6 +550,7 @@ static void commit(struct model *m)
         m->attempts[s.changes[i].seq] = s.changes[i].attempts;
     }
     free_settlement(&s);
+    window_recorded(m->w);
     for (int64_t seq = 1; seq <= m->acked; seq++) /* nothing below the cursor is merely forgotten */
         assert_true(m->key_of[seq] < 0 || m->received[seq] || m->failed[seq] != FAILED_GONE);
 }
@@ -596,7 +623,8 @@ int main(void)
         cmocka_unit_test(a_failing_key_steps_aside_and_the_cursor_goes_on),
         cmocka_unit_test(a_key_that_stepped_aside_goes_on_in_order),
         cmocka_unit_test(a_dead_event_parks_its_key_alone),
-        cmocka_unit_test(skipping_lets_the_key_go_on_after_a_dead_event),
+        cmocka_unit_test(skipping_lets_the_key_go_on_once_the_death_is_recorded),
+        cmocka_unit_test(what_comes_behind_an_unrecorded_death_waits_too),
         cmocka_unit_test(a_dead_unordered_event_holds_up_nobody),
         cmocka_unit_test(a_returned_event_is_as_if_it_had_not_gone),
         cmocka_unit_test(what_was_settled_before_a_kill_is_passed_over),
