@@ -162,22 +162,22 @@ static void a_consumer_left_during_its_own_read_says_so(void **state)
 
 static void *emit_soon(void *arg)
 {
-    struct host *h = arg, mine = *h;
-    mine.db = host_connect(&mine);
+    struct host *mine = arg;
+    mine->db = host_connect(mine);
     usleep(50000); /* the waiting is to begin first; it holds either way */
-    host_say(&mine, "SELECT outbox_emit('x', NULL, NULL)");
-    sqlite3_close(mine.db);
+    host_say(mine, "SELECT outbox_emit('x', NULL, NULL)");
+    sqlite3_close(mine->db);
     return NULL;
 }
 
 static void a_wait_ends_with_the_next_commit(void **state)
 {
-    struct host *h = *state;
+    struct host *h = *state, other = *h;
     pthread_t thread;
     host_say(h, "SELECT outbox_take('c', 'now')");
     assert_says(h, "SELECT outbox_wait('c', 0)", "0");
     assert_says(h, "SELECT outbox_wait('c', 20)", "0");
-    assert_int_equal(pthread_create(&thread, NULL, emit_soon, h), 0);
+    assert_int_equal(pthread_create(&thread, NULL, emit_soon, &other), 0);
     assert_says(h, "SELECT outbox_wait('c', 20000)", "1");
     pthread_join(thread, NULL);
     assert_says(h, "SELECT outbox_wait('c', 20000)", "1"); /* not read yet */
