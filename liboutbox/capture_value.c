@@ -165,9 +165,9 @@ static void write_slow_image(sqlite3_str *sql, const struct capture *c, const ch
                             t->columns[i].label);
         shown++;
         if (i == t->revision)
-            sqlite3_str_appendf(sql, "%s)", revision);
+            sqlite3_str_appendf(sql, "+%s)", revision);
         else
-            sqlite3_str_appendf(sql, "%s.\"%w\")", row, t->columns[i].name);
+            sqlite3_str_appendf(sql, "+%s.\"%w\")", row, t->columns[i].name);
     }
     sqlite3_str_appendall(sql, "))");
 }
@@ -201,7 +201,7 @@ static void write_composite(sqlite3_str *sql, const struct table *t, const char 
     write_slow(sql, "v", sql_key_real);
     sqlite3_str_appendall(sql, ", '') || ']' FROM (SELECT '' AS l, NULL AS v WHERE 0 UNION ALL VALUES ");
     for (int k = 0; k < t->key_count; k++)
-        sqlite3_str_appendf(sql, "%s('%s', %s.\"%w\")", k ? ", " : "", k ? "," : "", row, t->columns[t->keys[k]].name);
+        sqlite3_str_appendf(sql, "%s('%s', +%s.\"%w\")", k ? ", " : "", k ? "," : "", row, t->columns[t->keys[k]].name);
     sqlite3_str_appendall(sql, "))");
 }
 

@@ -1,0 +1,516 @@
+/* capture_random_test.c — the same operations through the library and as plain SQL on a captured table: one stream of
+ * events, equal but for times.
+ *
+ * Tables, values and operations come from a seed. Each operation draws from a generator of its own, so that any of them
+ * can be left out: on failure they are, for as long as the streams still differ, and what is left is printed.
+ * SEED=n runs another seed, COUNT=n that many from it on, OPERATIONS=n that many of each.
+ */
+#include <math.h>
+#include <stdbool.h>
+
+#include "fixture.h"
+
+enum { COLUMNS_MAX = 8, KEYS = 6, OPERATIONS_MAX = 100000, TEXT_MAX = 1400 };
+
+/* ---- The generator ---- */
+
+struct random {
+    uint64_t state;
+};
+
+static uint64_t draw(struct random *r)
+{
+    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static unsigned below(struct random *r, unsigned n)
+{
+    return (unsigned)(draw(r) % n);
+}
+
+static struct random random_of(uint64_t seed, uint64_t n)
+{
+    struct random r = {seed * 1000003 + n};
+    draw(&r);
+    return r;
+}
+
+/* ---- Tables ---- */
+
+static const char *const names[COLUMNS_MAX] = {"a",           "select", "two words", "quo\"te",
+                                               "apos'trophe", "größe",  "%s",        "名前"};
+static const char *const types[] = {"TEXT", "INTEGER", "REAL", "BLOB", "", "NUMERIC"};
+
+struct layout {
+    int columns, keys; /* the first ones are the key */
+    int type[COLUMNS_MAX];
+    bool rowid_alias;
+    char create[1024];
+};
+
+static struct layout layout_of(uint64_t seed)
+{
+    struct random r = random_of(seed, 0);
+    struct layout l = {.columns = 2 + (int)below(&r, COLUMNS_MAX - 1)};
+    l.rowid_alias = below(&r, 3) == 0;
+    l.keys = l.rowid_alias ? 1 : 1 + (int)below(&r, l.columns > 3 ? 3 : 1);
+    bool strict = below(&r, 4) == 0, without_rowid = !l.rowid_alias && below(&r, 3) == 0;
+    sqlite3_str *sql = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(sql, "CREATE TABLE \"ta ble\"(");
+    for (int i = 0; i < l.columns; i++) {
+        l.type[i] = i == 0 && l.rowid_alias ? 1 : (int)below(&r, strict ? 4 : 6);
+        sqlite3_str_appendf(sql, "\"%w\" %s%s, ", names[i], types[l.type[i]],
+                            i == 0 && l.rowid_alias ? " PRIMARY KEY" : "");
+    }
+    if (below(&r, 2))
+        sqlite3_str_appendf(sql, "made %s AS (\"%w\" || 'x') %s, ", strict ? "TEXT" : "", names[l.columns - 1],
+                            below(&r, 2) ? "STORED" : "VIRTUAL");
+    sqlite3_str_appendall(sql, "revision INTEGER NOT NULL DEFAULT 1");
+    for (int k = 0; !l.rowid_alias && k < l.keys; k++)
+        sqlite3_str_appendf(sql, "%s\"%w\"%s", k ? ", " : ", PRIMARY KEY(", names[k], k == l.keys - 1 ? ")" : "");
+    sqlite3_str_appendf(sql, ")%s%s%s", without_rowid ? " WITHOUT ROWID" : "", without_rowid && strict ? "," : "",
+                        strict ? " STRICT" : "");
+    char *text = sqlite3_str_finish(sql);
+    snprintf(l.create, sizeof l.create, "%s", text);
+    sqlite3_free(text);
+    return l;
+}
+
+/* ---- Values ---- */
+
+struct storage {
+    char text[COLUMNS_MAX][TEXT_MAX + 8];
+};
+
+static const char *const odd[] = {"\"",
+                                  "\\",
+                                  "\n",
+                                  "\x01",
+                                  "\x7f",
+                                  "é",
+                                  "\xe2\x80\xa8",
+                                  "\xe2\x80\xa9",
+                                  "\xc2\x85",
+                                  "漢",
+                                  "\xf0\x9f\x98\x80",
+                                  "\xef\xbf\xbf",
+                                  "/",
+                                  "\t",
+                                  " ",
+                                  "O'Hara"};
+
+/* A key can hold no NUL. */
+static outbox_value text_value(struct random *r, const char *name, char *to, bool key)
+{
+    size_t n = 0, wanted = key ? 1 + below(r, 12) : below(r, 20) ? below(r, 24) : below(r, TEXT_MAX - 16);
+    bool plain = below(r, 2);
+    while (n < wanted) {
+        if (plain || below(r, 3))
+            to[n++] = (char)(' ' + below(r, 95));
+        else if (!key && !below(r, 12))
+            to[n++] = '\0';
+        else {
+            const char *s = odd[below(r, sizeof odd / sizeof *odd)];
+            memcpy(to + n, s, strlen(s));
+            n += strlen(s);
+        }
+    }
+    return outbox_text_n(name, to, n);
+}
+
+static outbox_value int_value(struct random *r, const char *name)
+{
+    switch (below(r, 5)) {
+    case 0: return outbox_int(name, INT64_MAX - (int64_t)below(r, 3));
+    case 1: return outbox_int(name, INT64_MIN + (int64_t)below(r, 3));
+    case 2: return outbox_int(name, (int64_t)(draw(r) >> below(r, 63)));
+    default: return outbox_int(name, (int64_t)below(r, 10) - 5);
+    }
+}
+
+static outbox_value real_value(struct random *r, const char *name, bool key)
+{
+    double x;
+    uint64_t bits = draw(r);
+    memcpy(&x, &bits, sizeof x);
+    switch (key ? 3 : below(r, 7)) {
+    case 0: return outbox_real(name, INFINITY);
+    case 1: return outbox_real(name, -INFINITY);
+    case 2: return outbox_real(name, isfinite(x) ? x : 0.1);
+    case 3: return outbox_real(name, (double)below(r, 100000) / 100);
+    case 4: return outbox_real(name, (double)below(r, 1000) / 7);
+    case 5: return outbox_real(name, (double)(int64_t)(draw(r) >> below(r, 63)) * (below(r, 2) ? 1 : 1e10));
+    default: return outbox_real(name, 1e-5 * below(r, 1000));
+    }
+}
+
+static outbox_value value_of(struct random *r, int type, const char *name, char *to, bool key)
+{
+    static const int by_type[] = {OUTBOX_TYPE_TEXT, OUTBOX_TYPE_INTEGER, OUTBOX_TYPE_REAL, OUTBOX_TYPE_BLOB};
+    int kind = type < 4 ? by_type[type] : key ? OUTBOX_TYPE_INTEGER : by_type[below(r, 4)];
+    if (!key && below(r, 8) == 0)
+        return outbox_null(name);
+    if (type == 4 && key)
+        kind = by_type[below(r, 2)];
+    switch (kind) {
+    case OUTBOX_TYPE_TEXT: return text_value(r, name, to, key);
+    case OUTBOX_TYPE_INTEGER: return int_value(r, name);
+    case OUTBOX_TYPE_REAL: return real_value(r, name, key);
+    default: break;
+    }
+    size_t n = key || below(r, 10) ? below(r, 9) : below(r, TEXT_MAX);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (char)draw(r);
+    return outbox_blob(name, to, n);
+}
+
+/* ---- Operations ---- */
+
+enum kind { PUT, PUT_ON_CONFLICT, REPLACE, DELETE, KINDS };
+
+struct operation {
+    enum kind kind;
+    int n; /* values, the key's first */
+    outbox_value row[COLUMNS_MAX];
+};
+
+static void operation_of(const struct layout *l, uint64_t seed, int number, struct operation *o, struct storage *s)
+{
+    struct random r = random_of(seed, (uint64_t)number + 1000);
+    uint64_t which = below(&r, KEYS);
+    *o = (struct operation){.kind = (enum kind)below(&r, KINDS)};
+    struct random key = random_of(seed, 10 + which);
+    for (int k = 0; k < l->keys; k++)
+        o->row[o->n++] = value_of(&key, l->type[k], names[k], s->text[k], true);
+    for (int i = l->keys; i < l->columns && o->kind != DELETE; i++) {
+        bool given = o->kind == REPLACE || below(&r, 3);
+        if (given)
+            o->row[o->n++] = value_of(&r, l->type[i], names[i], s->text[i], false);
+    }
+}
+
+/* ---- Those who write: each does an operation in its own way ---- */
+
+struct leg {
+    const char *name;
+    char path[128];
+    outbox *ob;
+    sqlite3 *db;
+    int (*apply)(struct leg *, const struct layout *, const struct operation *);
+    int (*prepare)(struct leg *);
+};
+
+/* Whether there is the row, and what its key is as text. */
+static bool find_key(struct leg *leg, const struct layout *l, const struct operation *o, char *text, size_t size);
+
+static void bind(sqlite3_stmt *st, int i, const outbox_value *v)
+{
+    switch (v->type) {
+    case OUTBOX_TYPE_INTEGER: sqlite3_bind_int64(st, i, v->as.integer); break;
+    case OUTBOX_TYPE_REAL: sqlite3_bind_double(st, i, v->as.real); break;
+    case OUTBOX_TYPE_TEXT: sqlite3_bind_text64(st, i, v->as.data, (uint64_t)v->size, SQLITE_STATIC, SQLITE_UTF8); break;
+    case OUTBOX_TYPE_BLOB: sqlite3_bind_blob64(st, i, v->as.data, (uint64_t)v->size, SQLITE_STATIC); break;
+    default: sqlite3_bind_null(st, i);
+    }
+}
+
+static int run_sql(sqlite3 *db, sqlite3_str *sql, const struct operation *o)
+{
+    char *text = sqlite3_str_finish(sql);
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, text, -1, &st, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < o->n; i++)
+        bind(st, i + 1, &o->row[i]);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    sqlite3_finalize(st);
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+        print_error("%s: %s\n", text, sqlite3_errmsg(db));
+    sqlite3_free(text);
+    return rc;
+}
+
+static void append_where(sqlite3_str *sql, const struct layout *l)
+{
+    for (int k = 0; k < l->keys; k++)
+        sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", k ? " AND " : " WHERE ", names[k], k + 1);
+}
+
+static bool exists(sqlite3 *db, const struct layout *l, const struct operation *o)
+{
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendall(sql, "SELECT 1 FROM \"ta ble\"");
+    append_where(sql, l);
+    struct operation keys = *o;
+    keys.n = l->keys;
+    return run_sql(db, sql, &keys) == SQLITE_ROW;
+}
+
+static void append_insert(sqlite3_str *sql, const struct operation *o, const char *verb)
+{
+    sqlite3_str_appendf(sql, "%s INTO \"ta ble\"(", verb);
+    for (int i = 0; i < o->n; i++)
+        sqlite3_str_appendf(sql, "%s\"%w\"", i ? ", " : "", o->row[i].column);
+    sqlite3_str_appendall(sql, ") VALUES (");
+    for (int i = 0; i < o->n; i++)
+        sqlite3_str_appendf(sql, "%s?%d", i ? ", " : "", i + 1);
+    sqlite3_str_appendall(sql, ")");
+}
+
+static void append_set(sqlite3_str *sql, const struct layout *l, const struct operation *o)
+{
+    for (int i = l->keys; i < o->n; i++)
+        sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", i > l->keys ? ", " : " SET ", o->row[i].column, i + 1);
+}
+
+static int apply_sql(struct leg *leg, const struct layout *l, const struct operation *o)
+{
+    sqlite3_str *sql = sqlite3_str_new(leg->db);
+    bool there = exists(leg->db, l, o);
+    if (o->kind == DELETE) {
+        sqlite3_str_appendall(sql, "DELETE FROM \"ta ble\"");
+        append_where(sql, l);
+    } else if (o->kind == REPLACE) {
+        append_insert(sql, o, "REPLACE");
+    } else if (o->kind == PUT_ON_CONFLICT && o->n > l->keys) {
+        append_insert(sql, o, "INSERT");
+        for (int k = 0; k < l->keys; k++)
+            sqlite3_str_appendf(sql, "%s\"%w\"", k ? ", " : " ON CONFLICT(", names[k]);
+        sqlite3_str_appendall(sql, ") DO UPDATE");
+        append_set(sql, l, o);
+    } else if (!there) {
+        append_insert(sql, o, "INSERT");
+    } else if (o->n > l->keys) {
+        sqlite3_str_appendall(sql, "UPDATE \"ta ble\"");
+        append_set(sql, l, o);
+        append_where(sql, l);
+    } else { /* nothing to set */
+        sqlite3_free(sqlite3_str_finish(sql));
+        return OUTBOX_OK;
+    }
+    return run_sql(leg->db, sql, o) == SQLITE_DONE ? OUTBOX_OK : OUTBOX_ERROR;
+}
+
+static int apply_library(struct leg *leg, const struct layout *l, const struct operation *o)
+{
+    outbox_write_options options = {.size = sizeof options, .flags = OUTBOX_SKIP_UNCHANGED};
+    char key[512];
+    bool there = find_key(leg, l, o, key, sizeof key);
+    int code = OUTBOX_OK;
+    if (there && (o->kind == DELETE || o->kind == REPLACE))
+        code = outbox_delete(leg->ob, "ta ble", key, OUTBOX_ANY_REVISION, NULL);
+    if (code == OUTBOX_OK && o->kind != DELETE)
+        code = outbox_upsert(leg->ob, "ta ble", o->row, o->n, OUTBOX_ANY_REVISION, &options, NULL);
+    if (code != OUTBOX_OK)
+        print_error("%s: %s\n", leg->name, outbox_errmsg(leg->ob));
+    return code;
+}
+
+/* The last event of the row names it. */
+static bool find_key(struct leg *leg, const struct layout *l, const struct operation *o, char *text, size_t size)
+{
+    if (!exists(leg->db, l, o))
+        return false;
+    outbox_write_options options = {.size = sizeof options, .flags = OUTBOX_SKIP_UNCHANGED};
+    struct operation keys = *o;
+    if (outbox_upsert(leg->ob, "ta ble", keys.row, l->keys, OUTBOX_ANY_REVISION, &options, NULL) != OUTBOX_OK)
+        fail_msg("%s", outbox_errmsg(leg->ob));
+    snprintf(text, size, "%s", outbox_last_key(leg->ob));
+    return true;
+}
+
+static int prepare_captured(struct leg *leg)
+{
+    int code = outbox_capture(leg->ob, "ta ble", NULL);
+    if (code != OUTBOX_OK)
+        print_error("%s\n", outbox_errmsg(leg->ob));
+    return code;
+}
+
+/* The first is what the others are compared with. */
+static const struct leg legs[] = {
+    {.name = "library", .apply = apply_library},
+    {.name = "captured SQL", .apply = apply_sql, .prepare = prepare_captured},
+    {.name = "library, captured", .apply = apply_library, .prepare = prepare_captured},
+};
+
+enum { LEGS = sizeof legs / sizeof *legs };
+
+/* ---- One run ---- */
+
+static bool is_number(char c)
+{
+    return (c >= '0' && c <= '9') || (c && strchr("+-.eE", c));
+}
+
+/* Equal, but that a number with a point or an exponent may be spelt otherwise. */
+static bool same_json(const char *a, const char *b)
+{
+    bool in_string = false;
+    while (*a && *b) {
+        if (!in_string && (*a == '-' || (*a >= '0' && *a <= '9'))) {
+            size_t n = 0, m = 0;
+            while (is_number(a[n]))
+                n++;
+            while (is_number(b[m]))
+                m++;
+            bool same = n == m && !memcmp(a, b, n);
+            if (!same && (!strpbrk(a, ".e") || !strpbrk(b, ".e") || strtod(a, NULL) != strtod(b, NULL)))
+                return false;
+            a += n;
+            b += m;
+            continue;
+        }
+        if (*a != *b)
+            return false;
+        if (in_string && *a == '\\') {
+            a++;
+            b++;
+            if (*a != *b)
+                return false;
+        } else if (*a == '"') {
+            in_string = !in_string;
+        }
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+static const char sql_stream[] = "SELECT seq, topic, table_name, key, ordering_key, op, revision, headers,"
+                                 " coalesce(before, ''), coalesce(payload, '') FROM change_log ORDER BY seq";
+
+static bool same_row(sqlite3_stmt *a, sqlite3_stmt *b, bool tell)
+{
+    for (int i = 0; i < sqlite3_column_count(a); i++) {
+        const char *x = (const char *)sqlite3_column_text(a, i), *y = (const char *)sqlite3_column_text(b, i);
+        bool same = i >= 8 ? same_json(x, y) : x && y ? !strcmp(x, y) : x == y;
+        if (!same && tell)
+            print_error("seq %lld, %s:\n  %s\n  %s\n", (long long)sqlite3_column_int64(a, 0), sqlite3_column_name(a, i),
+                        x ? x : "NULL", y ? y : "NULL");
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
+static bool same_streams(sqlite3 *one, sqlite3 *other, bool tell)
+{
+    sqlite3_stmt *a, *b;
+    bool same = true;
+    assert_int_equal(sqlite3_prepare_v2(one, sql_stream, -1, &a, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(other, sql_stream, -1, &b, NULL), SQLITE_OK);
+    for (int x = SQLITE_ROW; same && x == SQLITE_ROW;) {
+        x = sqlite3_step(a);
+        int y = sqlite3_step(b);
+        if (x != y && tell)
+            print_error("one stream ends before the other\n");
+        same = x == y && (x != SQLITE_ROW || same_row(a, b, tell));
+    }
+    sqlite3_finalize(a);
+    sqlite3_finalize(b);
+    return same;
+}
+
+static void open_leg(struct leg *leg, const char *dir, int i, const struct layout *l, uint64_t seed)
+{
+    *leg = legs[i];
+    snprintf(leg->path, sizeof leg->path, "%s/leg%d.db", dir, i);
+    unlink(leg->path);
+    assert_int_equal(
+        outbox_open(leg->path,
+                    &(outbox_open_options){.size = sizeof(outbox_open_options), .synchronous = OUTBOX_SYNC_NORMAL},
+                    &leg->ob),
+        OUTBOX_OK);
+    leg->db = outbox_db(leg->ob);
+    sql_on(leg->db, l->create);
+    sql_on(leg->db, "PRAGMA trusted_schema = OFF");
+    sql_on(leg->db, seed % 2 ? "PRAGMA recursive_triggers = ON" : "PRAGMA recursive_triggers = OFF");
+    if (leg->prepare)
+        assert_int_equal(leg->prepare(leg), OUTBOX_OK);
+}
+
+/* Whether all streams are the same without the operations left out. */
+static bool run(const char *dir, uint64_t seed, int n, const bool *left_out, bool tell)
+{
+    struct layout l = layout_of(seed);
+    struct leg all[LEGS];
+    struct storage *s = malloc(sizeof *s);
+    struct operation o;
+    bool same = true;
+    for (int i = 0; i < LEGS; i++) {
+        open_leg(&all[i], dir, i, &l, seed);
+        assert_int_equal(outbox_begin(all[i].ob), OUTBOX_OK);
+    }
+    for (int k = 0; same && k < n; k++) {
+        if (left_out[k])
+            continue;
+        operation_of(&l, seed, k, &o, s);
+        if (tell)
+            print_error("operation %d: kind %d, %d values\n", k, (int)o.kind, o.n);
+        for (int i = 0; i < LEGS; i++)
+            same = all[i].apply(&all[i], &l, &o) == OUTBOX_OK && same;
+    }
+    for (int i = 0; i < LEGS; i++)
+        same = outbox_commit(all[i].ob) == OUTBOX_OK && same;
+    for (int i = 1; i < LEGS; i++)
+        if (!same_streams(all[0].db, all[i].db, tell)) {
+            if (tell)
+                print_error("%s, then %s; table: %s\n", all[0].name, all[i].name, l.create);
+            same = false;
+        }
+    for (int i = 0; i < LEGS; i++)
+        outbox_close(all[i].ob);
+    free(s);
+    return same;
+}
+
+static void shrink(const char *dir, uint64_t seed, int n, bool *left_out)
+{
+    for (int chunk = n / 2; chunk > 0; chunk /= 2)
+        for (int from = 0; from < n; from += chunk) {
+            bool *kept = malloc((size_t)n * sizeof *kept);
+            memcpy(kept, left_out, (size_t)n * sizeof *kept);
+            for (int i = from; i < n && i < from + chunk; i++)
+                left_out[i] = true;
+            if (run(dir, seed, n, left_out, false))
+                memcpy(left_out, kept, (size_t)n * sizeof *kept);
+            free(kept);
+        }
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void the_library_and_captured_sql_make_the_same_events(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first = number_of("SEED", 1), count = number_of("COUNT", 40);
+    int n = (int)number_of("OPERATIONS", 50);
+    assert_in_range(n, 1, OPERATIONS_MAX);
+    bool *left_out = calloc((size_t)n, sizeof *left_out);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        if (run(f->dir, seed, n, left_out, false))
+            continue;
+        shrink(f->dir, seed, n, left_out);
+        run(f->dir, seed, n, left_out, true);
+        free(left_out);
+        fail_msg("SEED=%llu COUNT=1 OPERATIONS=%d: the streams differ", (unsigned long long)seed, n);
+    }
+    free(left_out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_library_and_captured_sql_make_the_same_events, fixture_setup,
+                                        fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
