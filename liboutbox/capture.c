@@ -157,6 +157,19 @@ int capture_look(outbox *ob, struct table *t, bool *captured, char **why)
     return code;
 }
 
+int capture_read(outbox *ob, struct table *t, struct capture *c)
+{
+    struct found f;
+    *c = (struct capture){0};
+    int code = find_ours(ob, t->name, &f);
+    if (code == OUTBOX_OK && f.options)
+        code = capture_from_json(ob, t, f.options, strlen(f.options), c);
+    else if (code == OUTBOX_OK)
+        code = capture_from_options(ob, t, NULL, c);
+    found_free(&f);
+    return code;
+}
+
 /* ---- Capture and release ---- */
 
 static int exec(outbox *ob, const char *sql, const char *what)

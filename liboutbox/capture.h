@@ -59,4 +59,8 @@ int capture_json(outbox *, const char *table, const char *json, ptrdiff_t size);
  * NULL where it is not stale) says what differs. Changes nothing; a read-only connection will do. */
 int capture_look(outbox *, struct table *, bool *captured, char **why);
 
+/* What was asked for, to be freed with capture_fini; of a table that is not captured, the defaults. INVALID: it does not
+ * fit the table any more. */
+int capture_read(outbox *, struct table *, struct capture *);
+
 #endif

@@ -55,6 +55,7 @@ struct walk {
     int64_t owed_from;           /* the first one in outbox; last_seq + 1: none */
     int64_t first, last, events; /* of change_log, so far; first 0: none */
     int64_t last_us;             /* when `last` was written */
+    int64_t whole_from;          /* nothing was reclaimed or lost from here on */
 };
 
 static int look(struct walk *w)
@@ -95,6 +96,7 @@ static int check_hole(struct walk *w, int64_t next)
     bool reclaimed;
     if (next <= w->last + 1 || lineage_explains(w->former_sources, w->last, next))
         return SQLITE_OK;
+    w->whole_from = next;
     int rc = may_be_reclaimed(w, next, &reclaimed);
     if (rc == SQLITE_OK && reclaimed && w->first)
         verify_note(w->verify, "reclaimed", w->last + 1, next - 1,
@@ -182,6 +184,8 @@ static int check_all(struct walk *w)
         rc = check_consumers(w);
     if (rc == SQLITE_OK)
         rc = check_failed(w);
+    if (rc == SQLITE_OK)
+        rc = verify_rows(w->verify, w->db, w->whole_from);
     return rc;
 }
 
