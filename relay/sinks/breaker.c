@@ -1,7 +1,7 @@
 /* breaker.c — counts what an endpoint's answers say about the endpoint.
  *
  * Leaves to others: what the answers mean (outcome.h) and what becomes of the events. The invariant: one key alone
- * never opens it, and while it is not closed at most one request that it allowed is under way.
+ * never opens it where anything was sent, and while it is not closed at most one request that it allowed is under way.
  */
 #include "breaker.h"
 
@@ -36,7 +36,7 @@ bool breaker_succeeded(struct breaker *b)
     bool was_down = breaker_is_down(b);
 
     b->state = BREAKER_CLOSED;
-    b->streak = 0;
+    b->streak = b->unreachable = 0;
     b->openings = 0;
     if (was_down)
         b->allowed = 1;
@@ -64,6 +64,7 @@ bool breaker_failed(struct breaker *b, uint64_t key, int64_t now_us, uint64_t ra
 {
     switch (b->state) {
     case BREAKER_CLOSED:
+        b->unreachable = 0;
         if (!failed_before(b, key))
             b->keys[b->streak++] = key;
         if (b->streak < BREAKER_KEYS)
@@ -72,6 +73,20 @@ bool breaker_failed(struct breaker *b, uint64_t key, int64_t now_us, uint64_t ra
         return true;
     case BREAKER_HALF_OPEN: open_for_a_while(b, now_us, random); return false;
     case BREAKER_OPEN: return false; /* one that was under way when it opened says nothing new */
+    }
+    return false;
+}
+
+bool breaker_unreachable(struct breaker *b, int64_t now_us, uint64_t random)
+{
+    switch (b->state) {
+    case BREAKER_CLOSED:
+        if (++b->unreachable < BREAKER_UNREACHABLE)
+            return false;
+        open_for_a_while(b, now_us, random);
+        return true;
+    case BREAKER_HALF_OPEN: open_for_a_while(b, now_us, random); return false;
+    case BREAKER_OPEN: return false;
     }
     return false;
 }

@@ -93,6 +93,16 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
     return length;
 }
 
+/* A name that isn't found, a port that is closed, a host that is silent. Not a bad certificate: somebody is there. */
+static bool is_unsent(const struct http_request *r, CURLcode result)
+{
+    long sent = 0;
+
+    if (result != CURLE_COULDNT_RESOLVE_HOST && result != CURLE_COULDNT_CONNECT && result != CURLE_OPERATION_TIMEDOUT)
+        return false;
+    return curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent == 0;
+}
+
 void http_request_answer(struct http_request *r, CURLcode result, struct http_answer *answer)
 {
     long status = 0;
@@ -109,6 +119,7 @@ void http_request_answer(struct http_request *r, CURLcode result, struct http_an
         .status = status,
         .retry_after = r->retry_after[0] ? r->retry_after : NULL,
         .transport = refused ? r->refused : r->transport,
+        .unsent = !refused && is_unsent(r, result),
         .start = r->answer_start,
         .start_size = r->answer_bytes < keep ? r->answer_bytes : keep,
     };

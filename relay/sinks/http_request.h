@@ -88,6 +88,7 @@ struct http_answer {
     const char *transport;   /* curl's words, may be "" */
     const char *start;       /* how the body began, as it came; not NUL-terminated */
     size_t start_size;
+    bool unsent; /* no connection was to be had: no byte of it has left */
 };
 
 void http_request_answer(struct http_request *, CURLcode result, struct http_answer *);

@@ -172,7 +172,16 @@ static size_t fresh_max(const struct sink *s)
     return wanted < FRESH_BATCHED_MAX ? wanted : FRESH_BATCHED_MAX;
 }
 
-/* While the endpoint is down nothing is read, but for one event to probe it with where none is at hand. Once the ledger
+/* While the breaker is not closed: whether everything at hand has had its turn as a probe, or there is nothing. It may be
+ * the events then, a few keys' that fail always, and not the endpoint: the next one read will tell. */
+static bool has_probed_all(const struct sink *s, int64_t now_us)
+{
+    int ready = window_ready(s->window);
+
+    return ready ? s->breaker.openings > ready : window_due_us(s->window) > now_us;
+}
+
+/* While the endpoint is down nothing is read, but for one event to probe it with where none other is left. Once the ledger
  * knows of a 410 there is room for a look, at which the pipeline finds the consumer disabled and waits for an operator. */
 static int webhook_room(const struct sink *s)
 {
@@ -184,7 +193,7 @@ static int webhook_room(const struct sink *s)
     if (s->finishing || fresh >= most || s->bytes >= FRESH_BYTES_MAX)
         return 0;
     if (breaker_is_down(&s->breaker))
-        return breaker_allows(&s->breaker, webhook_under_way(s), now_us) && window_due_us(s->window) > now_us;
+        return breaker_allows(&s->breaker, webhook_under_way(s), now_us) && has_probed_all(s, now_us);
     return now_us < s->breaker.hold_until_us ? 0 : (int)(most - fresh);
 }
 

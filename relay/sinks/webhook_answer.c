@@ -132,7 +132,9 @@ static void handle_failure(struct sink *s, const struct batch *b, const struct h
 
     if (asked && outcome_holds_endpoint(answer->status))
         breaker_hold(&s->breaker, now_us + asked_us);
-    if (breaker_failed(&s->breaker, b->events[0]->key_sum, now_us, random_bits())) {
+    bool opened = answer->unsent ? breaker_unreachable(&s->breaker, now_us, random_bits())
+                                 : breaker_failed(&s->breaker, b->events[0]->key_sum, now_us, random_bits());
+    if (opened) {
         s->down_since_us = now_us;
         log_write(LOG_LEVEL_WARN, s->context->settings->name, "%s is down, delivery pauses: %s", s->settings->url_shown,
                   how.error);

@@ -376,6 +376,15 @@ int64_t window_due_us(const struct window *w)
     return w->ready ? INT64_MIN : due_heap_next_us(&w->backoff);
 }
 
+int window_ready(const struct window *w)
+{
+    const struct lane *lane;
+    int count = 0;
+
+    DL_COUNT(w->ready, lane, count);
+    return count;
+}
+
 size_t window_fresh(const struct window *w)
 {
     return w->fresh_count;

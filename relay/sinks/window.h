@@ -93,6 +93,7 @@ bool window_is_unrecorded(const struct window *); /* lanes wait for that */
 /* When window_next may give more by time alone; INT64_MAX: not by time. */
 int64_t window_due_us(const struct window *);
 
+int window_ready(const struct window *);        /* lanes whose first event may be sent */
 size_t window_fresh(const struct window *);     /* events not settled, in flight or not */
 size_t window_in_flight(const struct window *); /* fresh or not */
 int64_t window_retrying(const struct window *); /* stepped aside, and not dead or behind a dead one */

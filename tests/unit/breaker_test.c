@@ -47,6 +47,61 @@ static void one_poison_key_never_opens_it(void **state)
     assert_true(breaker_allows(&b, LIMIT - 1, 0));
 }
 
+static void two_that_reach_nobody_open_it_whatever_the_key(void **state)
+{
+    (void)state;
+    struct breaker b = fresh();
+    assert_false(breaker_unreachable(&b, 0, 0));
+    assert_false(breaker_is_down(&b));
+    assert_true(breaker_unreachable(&b, 0, 0));
+    assert_true(breaker_is_down(&b));
+    assert_false(breaker_unreachable(&b, 0, 0)); /* one that was under way */
+    assert_false(breaker_allows(&b, 0, SECOND - 1));
+    breaker_started(&b);
+    assert_false(breaker_unreachable(&b, 5 * SECOND, 0)); /* the probe */
+    assert_false(breaker_allows(&b, 0, 6 * SECOND - 1));
+}
+
+static void one_that_reaches_nobody_among_answers_does_not(void **state)
+{
+    (void)state;
+    struct breaker b = fresh();
+    for (int i = 0; i < 1000; i++) {
+        assert_false(breaker_unreachable(&b, 0, 0));
+        if (i % 2)
+            breaker_succeeded(&b);
+        else
+            assert_false(breaker_failed(&b, 42, 0, 0)); /* it answers */
+    }
+    assert_false(breaker_is_down(&b));
+}
+
+/* R56: two hours without a connection, one key, --max-attempts 2: as webhook_answer.c counts. */
+static void an_outage_of_two_hours_counts_one_attempt(void **state)
+{
+    (void)state;
+    const int64_t hour = INT64_C(3600) * SECOND;
+    struct breaker b = fresh();
+    int64_t now = 0;
+    int attempts = 0, requests = 0;
+    for (; now < 2 * hour; now += SECOND / 10) {
+        if (!breaker_allows(&b, 0, now))
+            continue;
+        breaker_started(&b);
+        requests++;
+        breaker_unreachable(&b, now, 0x9e3779b97f4a7c15u * (unsigned)requests);
+        attempts += !breaker_is_down(&b);
+    }
+    assert_int_equal(attempts, 1);
+    assert_in_range(requests, 2 * 60, 1000); /* not given up, and no storm */
+    now = b.until_us;
+    assert_true(breaker_allows(&b, 0, now));
+    breaker_started(&b);
+    assert_true(breaker_succeeded(&b));
+    assert_true(breaker_allows(&b, 0, now));
+    assert_false(breaker_allows(&b, 1, now)); /* one at a time, at first */
+}
+
 static void a_success_between_ends_the_row(void **state)
 {
     (void)state;
@@ -176,6 +231,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(different_keys_failing_in_a_row_open_it),
         cmocka_unit_test(one_poison_key_never_opens_it),
+        cmocka_unit_test(two_that_reach_nobody_open_it_whatever_the_key),
+        cmocka_unit_test(one_that_reaches_nobody_among_answers_does_not),
+        cmocka_unit_test(an_outage_of_two_hours_counts_one_attempt),
         cmocka_unit_test(a_success_between_ends_the_row),
         cmocka_unit_test(one_probe_at_a_time_goes_when_the_pause_is_over),
         cmocka_unit_test(a_failed_probe_opens_it_for_longer),

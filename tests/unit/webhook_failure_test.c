@@ -175,6 +175,74 @@ static void fail_the_first(void *arg, const struct server_request *r, struct ser
         answer->status = 500;
 }
 
+static void poison_of_many(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (strstr(r->key, "poison"))
+        answer->status = 500;
+}
+
+static bool all_good_ones_came(struct rig *rig)
+{
+    for (int64_t seq = 4; seq <= 8; seq++)
+        if (rig_times(rig, seq) == 0)
+            return false;
+    return true;
+}
+
+/* They look like an outage, and every probe is one of theirs until something else is read. */
+static void three_poison_keys_hold_up_nobody_else(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(poison_of_many, NULL);
+    const char *const keys[] = {"poison-1", "poison-2", "poison-3"};
+
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    rig->settings.webhook.max_attempts = 1000;
+    for (int i = 0; i < 3; i++)
+        rig_emit(rig, keys[i], "{}");
+    rig_start(rig);
+    for (int i = 0; i < 20; i++) {
+        rig_turn(rig);
+        rig_wait(rig);
+    }
+    for (int i = 0; i < 5; i++)
+        rig_emit(rig, "good", "{}");
+    rig_until(rig, all_good_ones_came, "what is not poisoned, delivered");
+    rig_check_order(rig);
+    rig_free(rig);
+}
+
+static bool has_waited(struct rig *rig)
+{
+    return clock_monotonic_us() > *(int64_t *)rig->server.arg;
+}
+
+/* One key only: it is not the event's failure where nothing of it was sent. */
+static void a_closed_port_burns_no_attempts(void **state)
+{
+    (void)state;
+    int64_t until_us = clock_monotonic_us() + 400000;
+    struct rig *rig = rig_new(NULL, &until_us);
+
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    rig->settings.webhook.max_attempts = 2;
+    rig->settings.webhook.backoff_max_us = 20000;
+    rig_emit(rig, "a", "{}");
+    rig_emit(rig, "a", "{}");
+    server_stop(&rig->server);
+    rig_start(rig);
+    rig_until(rig, has_waited, "an outage"); /* of some twenty attempts */
+    assert_int_equal(rig_number(rig, "SELECT max(attempts) FROM failed_deliveries WHERE state <> 'dead'"), 1);
+    int port = rig->server.port;
+    server_free(&rig->server);
+    assert_true(server_start(&rig->server, port, NULL, NULL));
+    rig_deliver(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    rig_check_order(rig);
+    rig_free(rig);
+}
+
 static void an_outage_burns_nothing(void **state)
 {
     (void)state;
@@ -571,6 +639,8 @@ int main(void)
         cmocka_unit_test(skipping_the_dead_lets_their_key_go_on),
         cmocka_unit_test(redirects_and_refusals_are_dead_at_once_and_never_followed),
         cmocka_unit_test(a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody),
+        cmocka_unit_test(three_poison_keys_hold_up_nobody_else),
+        cmocka_unit_test(a_closed_port_burns_no_attempts),
         cmocka_unit_test(an_outage_burns_nothing),
         cmocka_unit_test(while_it_is_down_nothing_is_read_and_once_gives_up),
         cmocka_unit_test(retry_after_holds_the_whole_endpoint),
