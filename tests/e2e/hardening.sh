@@ -5,7 +5,8 @@
 
 programs=("$BUILD/outbox-relay" "$BUILD/outboxctl")
 libraries=("$BUILD"/lib*.so.0 "$BUILD"/mod_*.so)
-sanitized=${SANITIZE:-}
+instrumented=${SANITIZE:-}
+! nm "$BUILD/outbox-relay" | grep -q __gcov_ || instrumented=coverage
 
 segments() { readelf -lW "$1"; }
 dynamic() { readelf -dW "$1"; }
@@ -30,8 +31,8 @@ for file in "${programs[@]}" "${libraries[@]}"; do
     ok "$name: its stack is no code" stack_is_data "$file"
     ok "$name: nothing is written and run" nothing_is_written_and_run "$file"
     ok "$name: no path to libraries, no relocation in code" has_no_path "$file"
-    if [ -n "$sanitized" ]; then
-        skip "$name: canaries and checked calls" "the sanitizers have their own"
+    if [ -n "$instrumented" ]; then
+        skip "$name: canaries and checked calls" "built for $instrumented, which brings its own"
     else
         ok "$name: functions with arrays have canaries" has_canaries "$file"
         ok "$name: copies into arrays are checked" is_fortified "$file"
@@ -40,14 +41,13 @@ done
 for file in "${programs[@]}"; do ok "$(basename "$file") is a position-independent executable" is_pie "$file"; done
 
 exported() { nm -D --defined-only "$1" | awk '{ print $3 }' | sed 's/@.*//' | sort; }
-for file in "$BUILD"/liboutbox*.so.0; do
-    is "$(basename "$file") exports outbox_* alone" "$(exported "$file" | grep -v '^outbox_')" ''
-done
-if [ -n "$sanitized" ]; then
-    skip 'what liboutbox needs' 'the sanitizers add to it'
+needed() { dynamic "$1" | sed -nE 's/.*NEEDED.*\[(.*)\]/\1/p' | grep -v '^ld-linux' | sort | xargs; }
+if [ -n "$instrumented" ]; then
+    skip 'what the libraries export and need' "built for $instrumented, which adds to it"
 else
-    is 'liboutbox needs SQLite and libc alone' \
-        "$(dynamic "$BUILD/liboutbox.so.0" | sed -nE 's/.*NEEDED.*\[(.*)\]/\1/p' | grep -v '^ld-linux' | sort | xargs)" \
-        'libc.so.6 libsqlite3.so.0'
+    for file in "$BUILD"/liboutbox*.so.0; do
+        is "$(basename "$file") exports outbox_* alone" "$(exported "$file" | grep -v '^outbox_')" ''
+    done
+    is 'liboutbox needs SQLite and libc alone' "$(needed "$BUILD/liboutbox.so.0")" 'libc.so.6 libsqlite3.so.0'
 fi
 done_testing

@@ -58,7 +58,7 @@ static void check_lines(struct stream_file *file, const char *data, size_t size)
     event_line_free(&expected);
 }
 
-/* A file of good lines: for each byte one, that many half KiB long, its seq some way above the one before. */
+/* A file of good lines: for each byte one, that many KiB long, its seq some way above the one before. */
 static void write_stream(struct buffer *content, int64_t seqs[], const uint8_t *data, size_t count)
 {
     int64_t seq = 0;
@@ -70,7 +70,7 @@ static void write_stream(struct buffer *content, int64_t seqs[], const uint8_t *
         snprintf(head, sizeof head, "{\"seq\":%lld,\"prev\":%lld,\"id\":\"0123456789abcdef-%lld\",\"payload\":\"",
                  (long long)seq, (long long)prev, (long long)seq);
         buffer_append_text(content, head);
-        size_t padding = (size_t)data[i] << 9;
+        size_t padding = (size_t)data[i] << 10;
         char *to = buffer_reserve(content, padding);
         CHECK(to != NULL);
         memset(to, 'x', padding);
@@ -80,26 +80,38 @@ static void write_stream(struct buffer *content, int64_t seqs[], const uint8_t *
     CHECK(buffer_ok(content));
 }
 
-static void check_seek(struct stream_file *file, const uint8_t *data, size_t size)
+/* What follows `after`, by way of a search: line i, or none. */
+static void check_seek(struct stream_file *file, const int64_t seqs[], size_t count, int64_t after)
 {
-    enum { LINES_MAX = 32 };
-    int64_t seqs[LINES_MAX], after = (int64_t)fuzz_take(&data, &size, 1);
-    size_t count = size < LINES_MAX ? size : LINES_MAX, line_size = 0, i = 0;
-    struct buffer content = {0};
     struct event_line line = {0};
     enum stream_line found;
+    size_t size = 0, i = 0;
 
-    write_stream(&content, seqs, data, count);
-    write_file(content.size ? content.data : "", content.size);
     CHECK(stream_file_seek(file, &line, after) == LINE_EVENT);
-    while ((found = stream_file_look(file, &line, &line_size)) == LINE_EVENT && line.event.seq <= after)
-        stream_file_pass(file, &line, line_size);
+    while ((found = stream_file_look(file, &line, &size)) == LINE_EVENT && line.event.seq <= after)
+        stream_file_pass(file, &line, size);
     while (i < count && seqs[i] <= after)
         i++;
     CHECK(found == (i < count ? LINE_EVENT : LINE_NONE));
     CHECK(i == count || line.event.seq == seqs[i]);
-    buffer_free(&content);
     event_line_free(&line);
+}
+
+static void check_seeks(struct stream_file *file, const uint8_t *data, size_t size)
+{
+    enum { LINES_MAX = 16 };
+    int64_t seqs[LINES_MAX];
+    size_t count = size < LINES_MAX ? size : LINES_MAX;
+    struct buffer content = {0};
+
+    write_stream(&content, seqs, data, count);
+    write_file(content.size ? content.data : "", content.size);
+    for (size_t i = 0; i < count; i++) {
+        check_seek(file, seqs, count, seqs[i] - 1);
+        check_seek(file, seqs, count, seqs[i]);
+    }
+    check_seek(file, seqs, count, INT64_MAX);
+    buffer_free(&content);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -110,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     write_file(data, size);
     CHECK(stream_file_open(&file, directory(), name));
     if (made)
-        check_seek(&file, data + 1, size - 1);
+        check_seeks(&file, data + 1, size - 1);
     else
         check_lines(&file, (const char *)data, size);
     stream_file_close(&file);
