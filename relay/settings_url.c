@@ -82,6 +82,15 @@ static bool has_two_slashes(const char *text)
     return !colon || strspn(colon + 1, "/") == 2;
 }
 
+/* curl lets an escape stand for one, and it would be shown, and sent as the Host. */
+static bool has_control(const char *host)
+{
+    for (; *host; host++)
+        if ((unsigned char)*host <= 0x20 || *host == 0x7f)
+            return true;
+    return false;
+}
+
 bool url_check(const char *text, char **url, char **shown, char *why, size_t why_size)
 {
     char *scheme = NULL, *host = NULL;
@@ -96,6 +105,8 @@ bool url_check(const char *text, char **url, char **shown, char *why, size_t why
         snprintf(why, why_size, "not a URL: %s; write https://HOST/PATH", curl_url_strerror(code));
     else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
         snprintf(why, why_size, "only http:// and https:// URLs can be delivered to");
+    else if (has_control(host))
+        snprintf(why, why_size, "not a URL: a control byte in the host's name; write https://HOST/PATH");
     else if (!(good = copy_out(u, scheme, host, url, shown)))
         snprintf(why, why_size, "out of memory");
     curl_free(scheme);

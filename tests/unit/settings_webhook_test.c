@@ -39,6 +39,8 @@ static void what_is_no_web_address_is_refused(void **state)
         {"https://h.example:99999/canary", "not a URL"},
         {"https://h ost/canary", "not a URL"},
         {"https://h.example/canary\r\nX: y", "not a URL"},
+        {"https://h%1bx.example/canary", "not a URL"},
+        {"https://h%7fx.example/canary", "a control byte in the host's name"},
         {"ftp://h.example/canary", "only http:// and https://"},
         {"file:///etc/canary", "No such file"}, /* file:PATH, of ///etc/canary */
         {"gopher://canary/", "only http:// and https://"},
