@@ -30,7 +30,7 @@ endif
 LDHARDEN  := -Wl,-z,relro,-z,now -Wl,--as-needed
 SANFLAGS  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 CFLAGS    ?= $(OPTIMISE)
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fdebug-prefix-map=$(CURDIR)=. -pthread $(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS) \
              -Iliboutbox -Irelay -DOUTBOX_BUILD_VERSION='"$(VERSION)"' -MMD -MP
 ALL_LDFLAGS = -pthread $(LDHARDEN) $(SANFLAGS) $(LDFLAGS)
 
@@ -273,8 +273,8 @@ cov: check-deps
 	@command -v gcovr >/dev/null || { echo 'cov: skipped: no gcovr here (Debian: apt-get install gcovr)'; exit 1; }
 	@find build/cov -name '*.gcda' -delete 2>/dev/null; true
 	@$(MAKE) --no-print-directory BUILD=build/cov OPTIMISE='-O1 -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage test || true
-	@gcovr -r . build/cov/obj --filter liboutbox/ --filter relay/ --exclude-throw-branches -s -o build/cov/report.txt
-	@gcovr -r . build/cov/obj --filter liboutbox/ --filter relay/ --exclude-throw-branches --branches -o build/cov/branches.txt
+	@gcovr -r . build/cov --filter liboutbox/ --filter relay/ --exclude-throw-branches -s -o build/cov/report.txt
+	@gcovr -r . build/cov --filter liboutbox/ --filter relay/ --exclude-throw-branches --branches -o build/cov/branches.txt
 	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
 
 torture: check-deps
