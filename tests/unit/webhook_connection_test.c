@@ -2,7 +2,7 @@
  * again. */
 #include "webhook_rig.h"
 
-enum { PAUSE_MS = 100, WAITS_MAX = 10, EVENTS = 300 };
+enum { PAUSE_MS = 100, WAITS_MAX = 10, EVENTS = 100 };
 
 static void emit_many(struct rig *rig, int count)
 {
@@ -57,14 +57,13 @@ static void a_receiver_that_closes_after_each_answer_is_sent_every_event_once(vo
 {
     (void)state;
     struct rig *rig = rig_new(close_each, NULL);
-    int64_t began_us = clock_monotonic_us();
 
+    rig->settings.webhook.timeout_us = 2 * RIG_DEADLINE_S * 1000000LL; /* so that a forgotten one is not delivered */
     emit_many(rig, EVENTS);
     rig_start(rig);
     rig_deliver(rig);
     assert_int_equal(server_count(&rig->server), EVENTS);
     assert_int_equal(rig->server.connection_count, EVENTS);
-    assert_in_range(clock_monotonic_us() - began_us, 0, rig->settings.webhook.timeout_us); /* none was forgotten */
     rig_free(rig);
 }
 
