@@ -46,11 +46,11 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
 {
     return same_text(a->url, b->url) && same_secrets(a, b) && same_list(a->headers, b->headers) &&
            same_list(a->event_headers, b->event_headers) && a->format == b->format &&
-           a->batch_count == b->batch_count && a->concurrency == b->concurrency &&
-           a->timeout_us == b->timeout_us && a->connect_timeout_us == b->connect_timeout_us &&
-           a->max_attempts == b->max_attempts && a->max_age_us == b->max_age_us &&
-           a->backoff_min_us == b->backoff_min_us && a->backoff_max_us == b->backoff_max_us &&
-           a->keep_answer_bytes == b->keep_answer_bytes && a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
+           a->batch_count == b->batch_count && a->concurrency == b->concurrency && a->timeout_us == b->timeout_us &&
+           a->connect_timeout_us == b->connect_timeout_us && a->max_attempts == b->max_attempts &&
+           a->max_age_us == b->max_age_us && a->backoff_min_us == b->backoff_min_us &&
+           a->backoff_max_us == b->backoff_max_us && a->keep_answer_bytes == b->keep_answer_bytes &&
+           a->skip_dead == b->skip_dead && a->allow_http == b->allow_http && a->public_only == b->public_only &&
            same_allowed(a, b) && same_text(a->ca_file, b->ca_file) && same_text(a->client_cert, b->client_cert) &&
            same_text(a->client_key, b->client_key);
 }
@@ -58,8 +58,8 @@ static bool same_webhook(const struct webhook_settings *a, const struct webhook_
 bool settings_equal(const struct sink_settings *a, const struct sink_settings *b)
 {
     bool same = same_text(a->consumer, b->consumer) && a->registered == b->registered && a->kind == b->kind &&
-                a->start == b->start && a->start_seq == b->start_seq && a->read_batch == b->read_batch && a->rate == b->rate &&
-                same_text(a->filter, b->filter) && same_text(a->transform, b->transform) &&
+                a->start == b->start && a->start_seq == b->start_seq && a->read_batch == b->read_batch &&
+                a->rate == b->rate && same_text(a->filter, b->filter) && same_text(a->transform, b->transform) &&
                 same_text(a->before_transform, b->before_transform);
     switch (a->kind) {
     case SINK_JSONL: return same && same_jsonl(&a->jsonl, &b->jsonl);

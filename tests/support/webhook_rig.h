@@ -216,9 +216,11 @@ static inline void rig_settle(struct rig *rig)
                 (long long)c->seq, c->key, states[c->state], c->attempts, (long long)c->next_attempt_at_us,
                 c->last_status, c->last_error);
         if (c->state != FAILED_GONE && c->attempt.at_us)
-            rig_sql(rig, "INSERT OR REPLACE INTO failed_attempts VALUES ('hook', %lld, %lld, %d, %d, %Q, %Q, CAST(%Q AS BLOB))",
-                    (long long)c->seq, (long long)c->attempt.at_us, c->attempts, c->last_status, c->last_error,
-                    c->attempt.request, c->attempt.answer);
+            rig_sql(
+                rig,
+                "INSERT OR REPLACE INTO failed_attempts VALUES ('hook', %lld, %lld, %d, %d, %Q, %Q, CAST(%Q AS BLOB))",
+                (long long)c->seq, (long long)c->attempt.at_us, c->attempts, c->last_status, c->last_error,
+                c->attempt.request, c->attempt.answer);
         failed_change_fini(c);
     }
     free(s.changes);

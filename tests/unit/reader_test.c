@@ -391,7 +391,8 @@ static void a_relays_consumer_is_no_readers(void **state)
 {
     struct fixture *f = *state;
     outbox_reader *r = NULL;
-    fixture_sql(f, "INSERT INTO consumer_offsets(consumer, acked_seq, kind) VALUES ('c', 0, 'webhook'), ('old', 0, NULL)");
+    fixture_sql(f,
+                "INSERT INTO consumer_offsets(consumer, acked_seq, kind) VALUES ('c', 0, 'webhook'), ('old', 0, NULL)");
     assert_code(f, OUTBOX_INVALID, outbox_reader_open(f->ob, "c", NULL, &r));
     assert_non_null(strstr(outbox_errmsg(f->ob), "outbox-relay's, of kind webhook"));
     assert_ok(f, outbox_reader_open(f->ob, "old", NULL, &r));
