@@ -1,5 +1,5 @@
-/* capture_random_test.c — the same operations through the library and as plain SQL on a captured table: one stream of
- * events, equal but for times.
+/* capture_random_test.c — the same operations through the library, as SQL functions, and as plain SQL on a captured
+ * table: one stream of events, equal but for times.
  *
  * Tables, values and operations come from a seed. Each operation draws from a generator of its own, so that any of them
  * can be left out: on failure they are, for as long as the streams still differ, and what is left is printed.
@@ -8,9 +8,12 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "buffer.h"
 #include "fixture.h"
+#include "json_write.h"
+#include "value.h"
 
-enum { COLUMNS_MAX = 8, KEYS = 6, OPERATIONS_MAX = 100000, TEXT_MAX = 1400 };
+enum { COLUMNS_MAX = 8, KEYS = 6, OPERATIONS_MAX = 100000, TEXT_MAX = 1400, KEY_MAX = 16384 };
 
 /* ---- The generator ---- */
 
@@ -297,7 +300,7 @@ static int apply_sql(struct leg *leg, const struct layout *l, const struct opera
 static int apply_library(struct leg *leg, const struct layout *l, const struct operation *o)
 {
     outbox_write_options options = {.size = sizeof options, .flags = OUTBOX_SKIP_UNCHANGED};
-    char key[512];
+    char key[KEY_MAX];
     bool there = find_key(leg, l, o, key, sizeof key);
     int code = OUTBOX_OK;
     if (there && (o->kind == DELETE || o->kind == REPLACE))
@@ -322,6 +325,95 @@ static bool find_key(struct leg *leg, const struct layout *l, const struct opera
     return true;
 }
 
+/* ---- As SQL functions ---- */
+
+static void write_row(struct buffer *json, const struct operation *o)
+{
+    buffer_append_byte(json, '{');
+    for (int i = 0; i < o->n; i++) {
+        if (i)
+            buffer_append_byte(json, ',');
+        json_write_text(json, o->row[i].column, strlen(o->row[i].column));
+        buffer_append_byte(json, ':');
+        value_write(json, &o->row[i]);
+    }
+    buffer_append_byte(json, '}');
+}
+
+/* One statement of one row; its first column as text goes into result, where there is one. */
+static int call(struct leg *leg, const char *sql, const char *argument, struct buffer *result)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(leg->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        sqlite3_bind_text(st, 1, argument, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW && result) {
+        buffer_clear(result);
+        buffer_append(result, sqlite3_column_text(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+    }
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        print_error("%s(%s): %s: %s\n", sql, argument, leg->name, sqlite3_errmsg(leg->db));
+    sqlite3_finalize(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? OUTBOX_OK : OUTBOX_ERROR;
+}
+
+static const char sql_get[] = "SELECT json_remove(outbox_get('ta ble', ?1), '$.revision')";
+
+/* In SQL each upsert is an event; what changes nothing is taken back here. */
+static int upsert_extension(struct leg *leg, const char *key, const struct operation *o)
+{
+    struct buffer json = {0}, before = {0}, after = {0};
+    write_row(&json, o);
+    int code = key ? call(leg, sql_get, key, &before) : OUTBOX_OK;
+    if (code == OUTBOX_OK)
+        code = call(leg, "SAVEPOINT whole", NULL, NULL);
+    if (code == OUTBOX_OK)
+        code = call(leg, "SELECT outbox_upsert('ta ble', ?1)", buffer_text(&json), NULL);
+    if (code == OUTBOX_OK && key)
+        code = call(leg, sql_get, key, &after);
+    if (code == OUTBOX_OK && key && before.size == after.size && !memcmp(before.data, after.data, after.size))
+        code = call(leg, "ROLLBACK TO whole", NULL, NULL);
+    if (code == OUTBOX_OK)
+        code = call(leg, "RELEASE whole", NULL, NULL);
+    buffer_free(&json);
+    buffer_free(&before);
+    buffer_free(&after);
+    return code;
+}
+
+static int apply_extension(struct leg *leg, const struct layout *l, const struct operation *o)
+{
+    char key[KEY_MAX];
+    bool there = find_key(leg, l, o, key, sizeof key);
+    int code = OUTBOX_OK;
+    if (there && (o->kind == DELETE || o->kind == REPLACE)) {
+        code = call(leg, "SELECT outbox_delete('ta ble', ?1)", key, NULL);
+        there = false;
+    }
+    if (code == OUTBOX_OK && o->kind != DELETE)
+        code = upsert_extension(leg, there ? key : NULL, o);
+    return code;
+}
+
+static int prepare_extension(struct leg *leg)
+{
+    char path[512], *error = NULL;
+    const char *build = getenv("BUILD");
+    snprintf(path, sizeof path, "%s/mod_outbox", build ? build : "build");
+    sqlite3_enable_load_extension(leg->db, 1);
+    if (sqlite3_load_extension(leg->db, path, NULL, &error) == SQLITE_OK)
+        return OUTBOX_OK;
+    print_error("%s: %s\n", path, error);
+    sqlite3_free(error);
+    return OUTBOX_ERROR;
+}
+
+static int prepare_extension_captured(struct leg *leg)
+{
+    int code = prepare_extension(leg);
+    return code == OUTBOX_OK ? call(leg, "SELECT outbox_capture(?1)", "ta ble", NULL) : code;
+}
+
 static int prepare_captured(struct leg *leg)
 {
     int code = outbox_capture(leg->ob, "ta ble", NULL);
@@ -335,6 +427,8 @@ static const struct leg legs[] = {
     {.name = "library", .apply = apply_library},
     {.name = "captured SQL", .apply = apply_sql, .prepare = prepare_captured},
     {.name = "library, captured", .apply = apply_library, .prepare = prepare_captured},
+    {.name = "extension", .apply = apply_extension, .prepare = prepare_extension},
+    {.name = "extension, captured", .apply = apply_extension, .prepare = prepare_extension_captured},
 };
 
 enum { LEGS = sizeof legs / sizeof *legs };
