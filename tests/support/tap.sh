@@ -15,7 +15,9 @@ export TMP BUILD ROOT PATH="$BUILD:$PATH"
 unset OUTBOX_DB OUTBOX_WEBHOOK_SECRET
 tap_count=0
 
+# A child that gets a signal before it has become what it is to be runs the trap of its parent, which is still at work.
 tap_cleanup() {
+    [ "$BASHPID" = "$$" ] || return
     local pids
     pids=$(jobs -p)
     # shellcheck disable=SC2086 # a list of words
