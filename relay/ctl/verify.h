@@ -39,7 +39,7 @@ struct run {
 void run_add(struct run *, int64_t seq);
 void run_end(struct run *); /* prints what was gathered, as a problem */
 
-int verify_database(struct verify *, sqlite3 *);                 /* verify_database.c; EXIT_DONE, else said */
+int verify_database(struct verify *, sqlite3 *); /* verify_database.c; EXIT_DONE, else said */
 /* verify_rows.c; an SQLite code. An entry before whole_from may not be its key's last: those after it can be gone. */
 int verify_rows(struct verify *, sqlite3 *, int64_t whole_from);
 int verify_stream(struct verify *, sqlite3 *, const char *path); /* verify_stream.c; likewise */
