@@ -42,7 +42,8 @@ static void put_sequence(struct buffer *b, int64_t seq)
     if (!to)
         return;
     uint64_t rest = seq < 0 ? 0 : (uint64_t)seq;
-    for (int i = DIGITS - 1; i >= 0; i--, rest /= 10)
+    memset(to, '0', DIGITS);
+    for (int i = DIGITS - 1; rest > 0; i--, rest /= 10)
         to[i] = (char)('0' + rest % 10);
     buffer_grow(b, DIGITS);
 }
