@@ -31,10 +31,14 @@ bool database_error_is_temporary(int rc)
 
 static int refuse_open(sqlite3 *db, int rc, const char *path, char *message, size_t message_size)
 {
-    struct stat st;
+    struct stat st = {0};
     if (stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
         snprintf(message, message_size, "there is no database %s; create it with: outboxctl --db %s init", path, path);
         return EXIT_TEMPORARY;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        snprintf(message, message_size, "%s is a directory; name the database in it", path);
+        return EXIT_PERMANENT;
     }
     snprintf(message, message_size, "database %s: %s", path, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
     return database_error_is_temporary(rc) ? EXIT_TEMPORARY : EXIT_PERMANENT;

@@ -376,7 +376,8 @@ int relay_run(struct relay_settings *settings, int argc, char **argv)
     if (code == EXIT_DONE) {
         supervise(&r);
         code = exit_code(&r);
-        if (r.generation->settings.once && !r.stopping) {
+        /* What somebody has to mend keeps the janitor from working too, and it would try for long. */
+        if (r.generation->settings.once && !r.stopping && code != EXIT_PERMANENT) {
             sigprocmask(SIG_UNBLOCK, &handled, NULL); /* everything is delivered: a signal may end it anywhere */
             ledger_reclaim(r.ledger);
         }

@@ -75,6 +75,12 @@ static bool database_missing(const char *path)
     return stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* 111 and not 1: whoever waits for the database to be created may try again. */
 static int say_missing(const struct ctl *ctl)
 {
@@ -97,6 +103,10 @@ int ctl_open_reader(const struct ctl *ctl, sqlite3 **out)
     char message[MESSAGE_SIZE];
     if (database_missing(ctl->db_path))
         return say_missing(ctl);
+    if (is_directory(ctl->db_path)) {
+        ctl_say("%s is a directory; name the database in it", ctl->db_path);
+        return EXIT_PERMANENT;
+    }
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(ctl->db_path, &db, flags, NULL);
     if (rc == SQLITE_OK)

@@ -85,7 +85,8 @@ int status_gather(sqlite3 *db, struct status *s)
         rc = each_row(db, sql_counts, s, take_counts);
     if (rc == SQLITE_OK)
         rc = consumer_list_load(db, &s->consumers);
-    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    if (rc == SQLITE_OK) /* else the connection still has the words for what is wrong, and a ROLLBACK would take them */
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
 }
 
