@@ -166,7 +166,8 @@ static int write_attempt(struct settlement_writer *w, const char *consumer, cons
     int rc = run(w->attempt);
     if (rc != SQLITE_OK)
         return rc;
-    sqlite3_bind_text(w->trim, 1, consumer, -1, SQLITE_STATIC);
+    if (sqlite3_bind_text(w->trim, 1, consumer, -1, SQLITE_STATIC) != SQLITE_OK)
+        return SQLITE_NOMEM;
     sqlite3_bind_int64(w->trim, 2, c->seq);
     sqlite3_bind_int(w->trim, 3, SETTLEMENT_ATTEMPTS_KEPT);
     return run(w->trim);
@@ -175,18 +176,22 @@ static int write_attempt(struct settlement_writer *w, const char *consumer, cons
 static int write_change(struct settlement_writer *w, const char *consumer, const struct failed_change *c, int64_t now)
 {
     sqlite3_stmt *st = c->state == FAILED_GONE ? w->drop : w->put;
-    sqlite3_bind_text(st, 1, consumer, -1, SQLITE_STATIC);
+    /* In a database of UTF-16 a text is converted here. One for which there is no memory would be NULL: a delivery without
+     * a state, which nobody tries again. */
+    if (sqlite3_bind_text(st, 1, consumer, -1, SQLITE_STATIC) != SQLITE_OK)
+        return SQLITE_NOMEM;
     sqlite3_bind_int64(st, 2, c->seq);
     if (c->state == FAILED_GONE)
         return run(st);
-    sqlite3_bind_text(st, 3, c->key, -1, SQLITE_STATIC);
-    sqlite3_bind_text(st, 4, state_name(c->state), -1, SQLITE_STATIC);
+    if (sqlite3_bind_text(st, 3, c->key, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_text(st, 4, state_name(c->state), -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_text(st, 8, c->last_error, -1, SQLITE_STATIC) != SQLITE_OK)
+        return SQLITE_NOMEM;
     sqlite3_bind_int(st, 5, c->attempts);
     if (c->next_attempt_at_us)
         sqlite3_bind_int64(st, 6, c->next_attempt_at_us);
     if (c->last_status)
         sqlite3_bind_int(st, 7, c->last_status);
-    sqlite3_bind_text(st, 8, c->last_error, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 9, now);
     int rc = run(st);
     return rc == SQLITE_OK && c->attempt.at_us ? write_attempt(w, consumer, c) : rc;
@@ -196,10 +201,11 @@ int settlement_write(struct settlement_writer *w, const char *consumer, int64_t 
                      const struct settlement_batch *b, bool *stale)
 {
     int64_t now = timestamp_now_us();
-    sqlite3_bind_text(w->settle, 1, consumer, -1, SQLITE_STATIC);
+    if (sqlite3_bind_text(w->settle, 1, consumer, -1, SQLITE_STATIC) != SQLITE_OK ||
+        sqlite3_bind_text(w->settle, 4, b->position, -1, SQLITE_STATIC) != SQLITE_OK)
+        return SQLITE_NOMEM;
     sqlite3_bind_int64(w->settle, 2, lease_token);
     sqlite3_bind_int64(w->settle, 3, b->acked_seq);
-    sqlite3_bind_text(w->settle, 4, b->position, -1, SQLITE_STATIC);
     sqlite3_bind_int64(w->settle, 5, now);
     sqlite3_bind_int(w->settle, 6, b->disable);
     int rc = run(w->settle);

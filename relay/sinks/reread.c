@@ -90,6 +90,14 @@ enum reread_result reread_event(struct reread *r, int64_t seq, void (*take)(void
     return REREAD_LATER;
 }
 
+/* Anybody can have stored anything: what is counted on from here must neither be negative nor overflow. */
+static int attempts_stored(sqlite3_stmt *st, int column)
+{
+    enum { ATTEMPTS_MOST = 1000000000 };
+    int64_t stored = sqlite3_column_int64(st, column);
+    return stored < 0 ? 0 : stored > ATTEMPTS_MOST ? ATTEMPTS_MOST : (int)stored;
+}
+
 static enum failed_state state_of(const char *text)
 {
     if (text && strcmp(text, "dead") == 0)
@@ -112,7 +120,7 @@ int reread_failed(const struct sink_context *context,
             .seq = sqlite3_column_int64(st, 0),
             .key = copy,
             .state = state_of((const char *)sqlite3_column_text(st, 2)),
-            .attempts = sqlite3_column_int(st, 3),
+            .attempts = attempts_stored(st, 3),
             .next_attempt_at_us = sqlite3_column_int64(st, 4),
         };
         bool more = (!key || copy) && each(arg, &row, sqlite3_column_int64(st, 5));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What somebody who may write the database, or the directory, could try; what others may read; what a child inherits.
-# S15, S16, S17, S19, S20, S21, S27, S28, S36.
+# S15, S16, S19, S20, S21, S27, S28, S36, S40.
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
 # shellcheck source=tests/support/relay.sh
@@ -84,6 +84,20 @@ sql "DROP VIEW outbox_events;
      't' topic, NULL table_name, 'k' key, 'emit' op, NULL revision, NULL before, '1' payload, NULL headers, NULL ordering_key, 0 created_at FROM n"
 relay --jsonl "$STREAM" --once
 ok "a view that never ends, with events that never happened, is not delivered for ever ($code)" [ "$code" -lt 124 ]
+
+# ---- Times that a broken clock has stored (S40)
+
+fresh
+emit 2
+sql "DELETE FROM outbox;
+     INSERT INTO consumer_offsets(consumer, acked_seq, lease_token, kind) VALUES ('webhook', 2, 1, 'webhook');
+     INSERT INTO failed_deliveries(consumer, seq, state, attempts, next_attempt_at, failed_at) VALUES
+         ('webhook', 1, 'retry', 2147483647, -9223372036854775808, -9223372036854775808),
+         ('webhook', 2, 'retry', -5, 9223372036854775807, 9223372036854775807)"
+relay --webhook http://127.0.0.1:1/ --allow-http --max-attempts 3 --once
+ok "absurd times and counts end in words ($code)" [ "$code" = 111 -o "$code" = 0 ]
+is 'the one that was due long ago was tried' "$(sql 'SELECT state FROM failed_deliveries WHERE seq = 1')" dead
+ok 'the one due in 292,000 years is kept' [ -n "$(sql 'SELECT 1 FROM failed_deliveries WHERE seq = 2')" ]
 
 # ---- Signals (S36)
 
