@@ -132,8 +132,6 @@ fi
 
 fresh
 emit 1
-# shellcheck disable=SC2016 # for the child
-inherits='ls -l /proc/self/fd >'$TMP/fds'; cat >/dev/null'
 cat >"$TMP/child" <<SH
 #!/bin/sh
 for f in /proc/\$\$/fd/*; do readlink "\$f"; done >$TMP/fds
