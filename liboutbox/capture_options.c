@@ -70,7 +70,7 @@ static int set_ordering_key(outbox *ob, struct capture *c, const char *name)
 
 static int exclude(outbox *ob, struct capture *c, const char *name)
 {
-    int column, code = find_column(ob, c, "exclude", name, &column);
+    int column = 0, code = find_column(ob, c, "exclude", name, &column);
     if (code != OUTBOX_OK)
         return code;
     if (c->table->columns[column].key_place || column == c->table->revision)
@@ -82,7 +82,7 @@ static int exclude(outbox *ob, struct capture *c, const char *name)
 
 static int watch(outbox *ob, struct capture *c, const char *name)
 {
-    int column, code = find_column(ob, c, "only_if_changed", name, &column);
+    int column = 0, code = find_column(ob, c, "only_if_changed", name, &column);
     if (code != OUTBOX_OK)
         return code;
     if (column == c->table->revision)
