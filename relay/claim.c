@@ -148,7 +148,7 @@ static enum claim_result register_new(sqlite3 *db, const struct sink_settings *s
         rc = query(db, sql_count_after, after, &out->waiting_count, NULL);
     if (rc != SQLITE_ROW)
         return failed(db, rc, reason, reason_size);
-    out->cursor = (struct cursor){.acked_seq = after};
+    out->cursor.acked_seq = after;
     out->is_new = true;
     return CLAIM_OK;
 }
