@@ -163,6 +163,45 @@ static void an_outer_or_ignore_does_not_swallow_the_log(void **state)
     assert_string_equal(fixture_text(f, "SELECT total FROM orders"), "NULL");
 }
 
+/* Bytes of every kind of sequence, whole and cut, over the edges of the windows in which SQL takes long text apart. */
+static void malformed_text_is_repaired_as_the_library_does(void **state)
+{
+    struct fixture *f = *state;
+    static const unsigned char bytes[] = {0x00, 0x0a, 0x22, 0x41, 0x5c, 0x7f, 0x80, 0x85, 0x8f, 0xa0, 0xa8, 0xbf, 0xc1,
+                                          0xc2, 0xc3, 0xdf, 0xe0, 0xe2, 0xed, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff};
+    sqlite3_stmt *st;
+    uint64_t state64 = 42;
+    unsigned char text[2100];
+    assert_int_equal(sqlite3_prepare_v2(outbox_db(f->ob), "INSERT INTO orders(id, note) VALUES (?1, CAST(?2 AS TEXT))",
+                                        -1, &st, NULL),
+                     SQLITE_OK);
+    for (int i = 0; i < 200; i++) {
+        char id[16], *payload;
+        const char *row;
+        int n = i % 20 ? i % 24 : (int)sizeof text - i;
+        for (int k = 0; k < n; k++) {
+            state64 = state64 * 6364136223846793005u + 1442695040888963407u;
+            text[k] = bytes[(state64 >> 33) % sizeof bytes];
+        }
+        snprintf(id, sizeof id, "%d", i);
+        sqlite3_bind_text(st, 1, id, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_blob(st, 2, text, n, SQLITE_TRANSIENT);
+        assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+        sqlite3_reset(st);
+        assert_ok(f, outbox_get(f->ob, "orders", id, &row, NULL));
+        sqlite3_stmt *log;
+        assert_int_equal(sqlite3_prepare_v2(outbox_db(f->ob),
+                                            "SELECT payload FROM change_log ORDER BY seq DESC LIMIT 1", -1, &log, NULL),
+                         SQLITE_OK);
+        assert_int_equal(sqlite3_step(log), SQLITE_ROW);
+        payload = strdup((const char *)sqlite3_column_text(log, 0));
+        sqlite3_finalize(log);
+        assert_string_equal(payload, row);
+        free(payload);
+    }
+    sqlite3_finalize(st);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -178,6 +217,7 @@ int main(void)
         TEST(the_library_makes_one_event_of_its_own_write),
         TEST(released_it_is_a_table_like_any_other),
         TEST(an_outer_or_ignore_does_not_swallow_the_log),
+        TEST(malformed_text_is_repaired_as_the_library_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
