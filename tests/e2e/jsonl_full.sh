@@ -79,15 +79,14 @@ wait "${writers[@]}"
 is_reclaimed() { [ "$(stream_sql 'SELECT count(*) FROM change_log')" = 0 ]; }
 ok 'the janitor has reclaimed all' await 20 is_reclaimed
 fill
-writers=()
-writer_start b 0 20000
-from=$(acked)
-ok 'on a full disk with free pages events are written, delivered and acknowledged' await 20 acked_more $((from + 600))
-ok 'and the writer notices nothing' eval "! grep -qi full $TMP/writer-b.out"
-least=$(stream_sql 'SELECT count(*) FROM change_log')
-ok "the janitor has freed what they took ($least rows are left)" [ "$least" -lt 600 ]
-kill "${writers[@]}"
-wait "${writers[@]}"
+before=$(told)
+for round in 1 2 3 4 5 6; do # each waits for the janitor: a writer that is faster may find the disk full, and rightly
+    writers=()
+    writer_start "b$round" 25
+    wait "${writers[@]}"
+    await 20 is_reclaimed || fail "round $round on a full disk: delivered, acknowledged and reclaimed" "$(cat "$TMP/relay.log")"
+done
+ok 'on a full disk with free pages events are written, delivered, acknowledged and reclaimed' told_more $((before + 200))
 kill "$relay"
 wait "$relay"
 is 'the relay ends as if nothing had been' $? 0
