@@ -90,7 +90,7 @@ int ctl_replay(struct ctl *, int argc, char **argv);     /* replay.c */
 int ctl_new_source(struct ctl *, int argc, char **argv); /* new_source.c */
 int ctl_capture(struct ctl *, int argc, char **argv);    /* capture.c */
 int ctl_release(struct ctl *, int argc, char **argv);
-int ctl_verify(struct ctl *, int argc, char **argv);     /* verify.c */
-int ctl_status(struct ctl *, int argc, char **argv);     /* status.c */
+int ctl_verify(struct ctl *, int argc, char **argv); /* verify.c */
+int ctl_status(struct ctl *, int argc, char **argv); /* status.c */
 
 #endif

@@ -128,17 +128,22 @@ static void *bare_writer(void *arg)
     }
 }
 
+static void bare_line_up(struct bare_pool *p, struct entry *e)
+{
+    pthread_mutex_lock(&p->lock);
+    int idle = !p->first;
+    *p->end = e;
+    p->end = &e->next;
+    if (idle)
+        pthread_cond_signal(&p->arrived);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void bare_run(struct bare_pool *p, const char *key)
 {
     struct entry e = {.key = key};
     sem_init(&e.answered, 0, 0);
-    pthread_mutex_lock(&p->lock);
-    int idle = !p->first;
-    *p->end = &e;
-    p->end = &e.next;
-    if (idle)
-        pthread_cond_signal(&p->arrived);
-    pthread_mutex_unlock(&p->lock);
+    bare_line_up(p, &e);
     while (sem_wait(&e.answered) != 0)
         ;
     sem_destroy(&e.answered);
@@ -244,6 +249,7 @@ static void measure(const char *dir, int threads, int count, enum kind against, 
 {
     double ours[ROUNDS], bare[ROUNDS], our_p99[ROUNDS], bare_p99[ROUNDS];
     char what[64];
+    count -= count % threads;
     for (int round = -1; round < ROUNDS; round++) { /* round -1 warms up */
         int at = round < 0 ? 0 : round;
         if (round & 1)
@@ -254,7 +260,7 @@ static void measure(const char *dir, int threads, int count, enum kind against, 
     }
     snprintf(what, sizeof what, "pool, %d thread%s, FULL%s", threads, threads > 1 ? "s" : "",
              against == OWN_CONNECTION ? " (bare: own connection)" : "");
-    bench_report(what, ours, bare, ROUNDS, count / threads * threads, goal);
+    bench_report(what, ours, bare, ROUNDS, count, goal);
     printf("%-52s %11.2fms %11.2fms\n", "  p99 of a write", bench_median(our_p99, ROUNDS) * 1e3,
            bench_median(bare_p99, ROUNDS) * 1e3);
 }

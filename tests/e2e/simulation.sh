@@ -8,10 +8,10 @@ count=500
 [ -z "${SANITIZE:-}${RUN_UNDER:-}" ] || count=100
 kept=()
 
-simulate() { "$BUILD/simulation" "$1" "$2" 2>simulation.err | tee simulation.out | tail -n 1; }
+simulate() { "$BUILD/simulation" "$1" "$2" 2>"$TMP/err" | tee "$TMP/out" | tail -n 1; }
 
 is "$count schedules hold" "$(simulate "$count" 1)" "$count schedules from seed 1: 0 failed"
-grep '^seed' simulation.out | sed 's/^/# /'
+grep "^seed" "$TMP/out" | sed 's/^/# /'
 for seed in "${kept[@]}"; do
     is "seed $seed, which failed once" "$(simulate 1 "$seed")" "1 schedules from seed $seed: 0 failed"
 done
