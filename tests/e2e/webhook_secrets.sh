@@ -84,7 +84,7 @@ for level in error warn info debug; do
         for key in odd bad poison worse worst; do emit 1 "$key"; done
         relay --config relay.conf --log-level "$level" --log-format "$format" --once
         cat "$TMP/out" "$TMP/err" >"$TMP/heard/$level-$format"
-        relay --webhook file:nowhere --webhook-secret-file secret --consumer nowhere \
+        relay --webhook file:nowhere --webhook-secret-file secret --consumer "nowhere-$level-$format" \
             --log-level "$level" --log-format "$format" --once
         cat "$TMP/out" "$TMP/err" >>"$TMP/heard/$level-$format"
     done
