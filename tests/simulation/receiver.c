@@ -247,7 +247,7 @@ void __wrap_http_request_answer(struct http_request *from, CURLcode result, stru
 void __wrap_http_request_answer(struct http_request *from, CURLcode result, struct http_answer *answer)
 {
     struct request *r = request_of(from);
-    *answer = (struct http_answer){.result = result, .status = 200, .transport = ""};
+    *answer = (struct http_answer){.result = result, .status = 200, .transport = "", .start = ""};
     if (down) {
         answer->result = CURLE_COULDNT_CONNECT;
         answer->status = 0;
