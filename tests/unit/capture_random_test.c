@@ -585,8 +585,8 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 static void the_library_and_captured_sql_make_the_same_events(void **state)
 {
     struct fixture *f = *state;
-    uint64_t first = number_of("SEED", 1), count = number_of("COUNT", 8);
-    int n = (int)number_of("OPERATIONS", 40);
+    uint64_t first = number_of("SEED", 1), count = number_of("COUNT", 20);
+    int n = (int)number_of("OPERATIONS", 100);
     assert_in_range(n, 1, OPERATIONS_MAX);
     bool *left_out = calloc((size_t)n, sizeof *left_out);
     for (uint64_t seed = first; seed < first + count; seed++) {
