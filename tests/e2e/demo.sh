@@ -19,6 +19,8 @@ ok() { # TEXT COMMAND…
     fi
 }
 
+# A shell that has been through the quick start has these.
+export OUTBOX_DB=$dir/other.db OUTBOX_WEBHOOK_SECRET=whsec_short
 TMPDIR=$dir/tmp contrib/demo >"$dir/out" 2>"$dir/err"
 ok "the demo ends well" test $? = 0
 ok "and says so last" test "$(tail -n 1 "$dir/out")" = "All as it should be."
