@@ -16,6 +16,8 @@
 
 #include <sqlite3.h>
 
+#include "outbox.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CHECK(condition) ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
@@ -88,6 +90,18 @@ static inline bool fuzz_sqlite_json_valid(const void *text, size_t size)
     bool valid = sqlite3_column_int(st, 0) != 0;
     sqlite3_reset(st);
     return valid;
+}
+
+/* A handle on a database in memory with these tables and ours, kept over all inputs. */
+static inline outbox *fuzz_outbox(const char *tables)
+{
+    static outbox *ob;
+    if (ob)
+        return ob;
+    sqlite3 *db = fuzz_memory_db();
+    CHECK(sqlite3_exec(db, outbox_schema_sql(), NULL, NULL, NULL) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, tables, NULL, NULL, NULL) == SQLITE_OK && outbox_attach(db, NULL, &ob) == OUTBOX_OK);
+    return ob;
 }
 
 #endif

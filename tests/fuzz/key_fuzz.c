@@ -1,7 +1,6 @@
 /* key_fuzz.c — the text of a key, as events, the API and the command line have it. Of a row there is one text: what finds
  * the row is what it was written under, and what is refused finds nothing. */
 #include "fuzz.h"
-#include "outbox.h"
 
 static const char tables[] =
     "CREATE TABLE texts(k TEXT PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1) STRICT;"
@@ -9,17 +8,6 @@ static const char tables[] =
     "CREATE TABLE reals(k REAL PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;"
     "CREATE TABLE blobs(k BLOB PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1);"
     "CREATE TABLE pairs(k TEXT, n INTEGER, revision INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (k, n));";
-
-static outbox *handle(void)
-{
-    static outbox *ob;
-    if (ob)
-        return ob;
-    sqlite3 *db = fuzz_memory_db();
-    CHECK(sqlite3_exec(db, outbox_schema_sql(), NULL, NULL, NULL) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, tables, NULL, NULL, NULL) == SQLITE_OK && outbox_attach(db, NULL, &ob) == OUTBOX_OK);
-    return ob;
-}
 
 /* Writes a row and wants it found under the key that the library says it has. */
 static void check_row(outbox *ob, const char *table, const outbox_value *row, int n, const char *expected)
@@ -86,7 +74,7 @@ static void check_numbers(outbox *ob, const char *text, const uint8_t *data, siz
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    outbox *ob = handle();
+    outbox *ob = fuzz_outbox(tables);
     char *text = fuzz_text(data, size);
     check_texts(ob, text, strlen(text));
     check_numbers(ob, text, data, size);

@@ -1,23 +1,11 @@
 /* row_json_fuzz.c — a row as JSON, written to tables in memory: what is taken is JSON to SQLite too, is logged as it is
  * stored, and written again comes out the same; what is refused has written nothing. */
 #include "fuzz.h"
-#include "outbox.h"
 
 static const char tables[] = "CREATE TABLE plain(id INTEGER PRIMARY KEY, a TEXT, b REAL, c BLOB, d, e INTEGER,"
                              "                   revision INTEGER NOT NULL DEFAULT 1);"
                              "CREATE TABLE pairs(k TEXT, n ANY, v ANY, revision INTEGER NOT NULL DEFAULT 1,"
                              "                   PRIMARY KEY (k, n)) STRICT, WITHOUT ROWID;";
-
-static outbox *handle(void)
-{
-    static outbox *ob;
-    if (ob)
-        return ob;
-    sqlite3 *db = fuzz_memory_db();
-    CHECK(sqlite3_exec(db, outbox_schema_sql(), NULL, NULL, NULL) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, tables, NULL, NULL, NULL) == SQLITE_OK && outbox_attach(db, NULL, &ob) == OUTBOX_OK);
-    return ob;
-}
 
 static int64_t query(outbox *ob, const char *sql, const char *text)
 {
@@ -75,7 +63,7 @@ static void check_table(outbox *ob, const char *table, const char *json, size_t 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    outbox *ob = handle();
+    outbox *ob = fuzz_outbox(tables);
     check_table(ob, "plain", (const char *)data, size);
     check_table(ob, "pairs", (const char *)data, size);
     return 0;
