@@ -163,6 +163,7 @@ static enum stage check(struct pipeline *p)
 
 static enum stage pause_sink(struct pipeline *p)
 {
+    p->context.once = false; /* else it would see all through that was read */
     enum sink_result result = pipeline_finish(p);
     p->options.ops->close(p->sink);
     p->sink = NULL;

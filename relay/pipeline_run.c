@@ -21,6 +21,7 @@ enum {
     BACKLOG_LOOK_US = 100000,
     READ_MIN = 128, /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
     READ_GAP_US = 2000,
+    STATE_GAP_US = 5000,     /* between looks at the consumer's state where nothing can be read */
     SETTLE_GAP_US = 2000,    /* as are settlements: each wakes the ledger */
     FLUSH_MS = 10000,        /* at the end, for a writer that holds the lock */
     ONCE_STALL_US = 10000000 /* --once: beyond the sink's own time-out, nothing moves any more */
@@ -47,6 +48,7 @@ void pipeline_run_begin(struct pipeline *p, int64_t read_seq)
     p->read_seq = p->reached_seq = read_seq;
     adapt_batch(p, false);
     p->look = true;
+    p->heard = false;
     p->progress_at_us = clock_monotonic_us();
     bool registered = p->consumer != NULL;
     source_expect(p->source, p->schema.source, p->lease_token, registered ? p->cursor.acked_seq : INT64_MAX);
@@ -126,8 +128,8 @@ static enum stage read_batch(struct pipeline *p)
     case SOURCE_REWOUND:
     case SOURCE_BROKEN: return stop_for_good(p, source_message(p->source));
     }
-    p->trouble_said = false;
-    p->read_at_us = clock_monotonic_us();
+    p->trouble_said = p->heard = false;
+    p->read_at_us = p->state_seen_at_us = clock_monotonic_us();
     p->look = full;
     adapt_batch(p, full);
     if (p->read_seq != before) {
@@ -135,6 +137,32 @@ static enum stage read_batch(struct pipeline *p)
         wake_found(p->wake);
     }
     return STAGE_DELIVER;
+}
+
+/* ---- The consumer's state --------------------------------------------------------------------------------------------- */
+
+static int64_t state_due_us(const struct pipeline *p)
+{
+    return p->consumer && p->heard ? p->state_seen_at_us + STATE_GAP_US : INT64_MAX;
+}
+
+/* Each read sees whether an operator has paused, moved or removed the consumer. A sink that is full, backs off or is
+ * down goes on sending what it has, and nothing is read: so it is looked at here. What else is wrong a read will say. */
+static enum stage look_at_state(struct pipeline *p)
+{
+    enum source_result result = source_look(p->source, 0);
+    p->state_seen_at_us = clock_monotonic_us();
+    p->heard = result == SOURCE_LATER;
+    if (result == SOURCE_STALE)
+        log_write(LOG_LEVEL_INFO, p->options.settings->consumer, "%s: beginning again", source_message(p->source));
+    return result == SOURCE_PAUSED ? STAGE_PAUSE : result == SOURCE_STALE ? STAGE_CLAIM : STAGE_DELIVER;
+}
+
+static enum stage read_or_look(struct pipeline *p)
+{
+    if (may_read(p))
+        return read_batch(p);
+    return clock_monotonic_us() >= state_due_us(p) ? look_at_state(p) : STAGE_DELIVER;
 }
 
 /* ---- Deliver and settle ------------------------------------------------------------------------------------------- */
@@ -223,6 +251,8 @@ static enum stage wait_for_more(struct pipeline *p)
         return STAGE_DELIVER;
     if (read_us < deadline_us)
         deadline_us = read_us;
+    if (state_due_us(p) < deadline_us)
+        deadline_us = state_due_us(p);
     if (p->unsettled && p->settled_at_us + SETTLE_GAP_US < deadline_us)
         deadline_us = p->settled_at_us + SETTLE_GAP_US;
     if (p->consumer && ledger_backlog(p->consumer) >= BACKLOG_MAX && now_us + BACKLOG_LOOK_US < deadline_us)
@@ -232,6 +262,7 @@ static enum stage wait_for_more(struct pipeline *p)
     wait_until(p, deadline_us);
     int fired = wake_drain(p->wake);
     p->look = p->look || fired;
+    p->heard |= fired != 0;
     if ((fired & WAKE_MOVED) && database_moved(p->db))
         return stop_for_good(p, "the database file was moved, removed or replaced; start the relay again");
     return STAGE_DELIVER;
@@ -276,8 +307,8 @@ enum stage pipeline_run(struct pipeline *p)
     enum stage next = STAGE_DELIVER;
     while (next == STAGE_DELIVER) {
         next = look_around(p);
-        if (next == STAGE_DELIVER && may_read(p))
-            next = read_batch(p);
+        if (next == STAGE_DELIVER)
+            next = read_or_look(p);
         if (next == STAGE_DELIVER)
             next = push(p);
         if (next == STAGE_DELIVER)
@@ -309,19 +340,30 @@ bool pipeline_flush(struct pipeline *p)
     return false;
 }
 
+/* --once sees everything through that was read, unless an operator pauses, moves or removes the consumer meanwhile. */
+static bool is_called_off(struct pipeline *p)
+{
+    return p->context.once && clock_monotonic_us() >= state_due_us(p) && look_at_state(p) != STAGE_DELIVER;
+}
+
 enum sink_result pipeline_finish(struct pipeline *p)
 {
     const struct sink_ops *ops = p->options.ops;
     enum sink_result result;
-    while ((result = ops->finish(p->sink)) == SINK_LATER) {
+    for (;;) {
+        if (p->stop || is_called_off(p))
+            p->context.once = false;
+        if ((result = ops->finish(p->sink)) != SINK_LATER)
+            break;
         look_at_ledger(p);
         enum stage next = push(p);
         if (next != STAGE_DELIVER && next != STAGE_PAUSE) {
             pipeline_flush(p); /* what it reached before that is settled, an attempt that failed too */
             return next == STAGE_BROKEN ? SINK_BROKEN : SINK_LATER;
         }
-        wait_until(p, ops->due(p->sink));
-        wake_drain(p->wake);
+        int64_t due_us = ops->due(p->sink);
+        wait_until(p, state_due_us(p) < due_us ? state_due_us(p) : due_us);
+        p->heard |= wake_drain(p->wake) != 0;
     }
     enum stage settled = settle(p);
     if (settled != STAGE_DELIVER && settled != STAGE_PAUSE)

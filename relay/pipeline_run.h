@@ -52,10 +52,12 @@ struct pipeline {
     int64_t reached_seq;               /* the last one it has settled */
     int batch;                         /* rows to ask for: few when quiet, more under a backlog */
     bool look;                         /* there may be something to read */
+    bool heard;                        /* somebody has committed since the consumer's state was looked at, perhaps */
     bool trouble_said;                 /* reading fails, and that was said */
     bool unsettled;                    /* something may have been reached since settled_at_us */
     struct rate rate;                  /* of a sink that doesn't mind it itself */
     int64_t read_at_us, settled_at_us; /* when last; see READ_GAP_US, SETTLE_GAP_US */
+    int64_t state_seen_at_us;          /* likewise; STATE_GAP_US */
     int64_t progress_at_us;            /* --once: when something last moved */
 };
 

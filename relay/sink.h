@@ -93,10 +93,10 @@ struct sink_context {
     const char *source;         /* 16 hex digits */
     const char *former_sources; /* JSON as in outbox_meta; NULL: none */
     int64_t last_seq;           /* of the database when open() was called: a destination beyond it is ahead of it */
-    bool once;                  /* --once: do not wait out a backoff */
-    struct trail *trail;        /* where a delivery is noted until the ledger has it; NULL: nowhere */
-    sqlite3 *db;                /* the pipeline's read-only connection: for recovery and retries; end every statement */
-    char *reason; /* REASON_SIZE bytes: words for SINK_BROKEN and SINK_LATER, without the consumer's name */
+    bool once;           /* --once, until it is stopped or paused: wait out no backoff, finish all that was put */
+    struct trail *trail; /* where a delivery is noted until the ledger has it; NULL: nowhere */
+    sqlite3 *db;         /* the pipeline's read-only connection: for recovery and retries; end every statement */
+    char *reason;        /* REASON_SIZE bytes: words for SINK_BROKEN and SINK_LATER, without the consumer's name */
 };
 
 enum { SINK_REASON_SIZE = 512 };

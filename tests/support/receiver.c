@@ -17,6 +17,7 @@
 #include "json_write.h"
 #include "outbox_webhook.h"
 #include "scripted_server.h"
+#include "timestamp.h"
 
 enum { RULES_MAX = 32 };
 
@@ -128,6 +129,7 @@ static void log_request(void *arg, const struct server_request *r)
 
     buffer_append_byte(&line, '{');
     append_number(&line, "arrival", r->arrival);
+    append_number(&line, "at", timestamp_now_us());
     append_member(&line, "id", r->id, strlen(r->id));
     append_member(&line, "key", r->key, strlen(r->key));
     append_number(&line, "attempt", r->attempt);

@@ -25,7 +25,7 @@ struct script {
     int64_t open_at;     /* the cursor it answers to open(); negative: the one given */
 
     int opens, pushes, closes, finishes;
-    bool failing, in_transaction;
+    bool failing, in_transaction, once, once_at_finish;
     int64_t opened_at; /* the cursor given */
     int64_t taken[TAKEN_MAX], held[TAKEN_MAX];
     int taken_count, held_count;
@@ -52,6 +52,7 @@ static enum sink_result fake_open(struct sink *s, struct cursor *cursor)
     struct script *x = s->script;
     pthread_mutex_lock(&x->mutex);
     x->opened_at = cursor->acked_seq;
+    x->once = s->context->once;
     x->failing = ++x->opens == x->later_at_open;
     x->held_count = 0;
     if (x->open_at >= 0)
@@ -125,6 +126,7 @@ static enum sink_result fake_finish(struct sink *s)
 {
     pthread_mutex_lock(&s->script->mutex);
     s->script->finishes++;
+    s->script->once_at_finish = s->context->once;
     bool left = s->script->held_count > 0 && !s->script->hold;
     pthread_mutex_unlock(&s->script->mutex);
     return left ? SINK_LATER : SINK_OK;
@@ -491,6 +493,74 @@ static void a_paused_consumer_gets_nothing_until_it_is_resumed(void **state)
     assert_taken(b, 4);
 }
 
+/* With a sink that has no room nothing is read, and reading is where the state was looked at. */
+static void a_full_sink_is_paused_too(void **state)
+{
+    struct bench *b = *state;
+    b->script.room = 10;
+    b->script.hold = true;
+    emit_events(b->f, "k", 50);
+    start(b, false);
+    assert_true(comes_true(is_holding, b));
+    fixture_sql(b->f, "UPDATE consumer_offsets SET state = 'paused'");
+    int64_t paused_us = clock_monotonic_us();
+    assert_true(comes_true(is_closed, b));
+    assert_in_range(clock_monotonic_us() - paused_us, 0, 2000000); /* some milliseconds, but for a busy machine */
+    assert_int_equal(b->script.taken_count, 0);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+}
+
+static bool is_opened_again(void *arg)
+{
+    struct bench *b = arg;
+    pthread_mutex_lock(&b->script.mutex);
+    bool again = b->script.opens == 2;
+    pthread_mutex_unlock(&b->script.mutex);
+    return again;
+}
+
+static void a_full_sink_hears_of_a_moved_or_removed_cursor_too(void **state)
+{
+    struct bench *b = *state;
+    b->script.room = 10;
+    b->script.hold = true;
+    emit_events(b->f, "k", 50);
+    start(b, false);
+    assert_true(comes_true(is_holding, b));
+    fixture_sql(b->f, "DELETE FROM consumer_offsets");
+    assert_true(comes_true(is_opened_again, b));
+    assert_int_equal(stop(b), PIPELINE_DONE);
+}
+
+/* --once sees everything through that it has read; not so where it is paused, or told to stop. */
+static void paused_even_once_finishes_only_what_is_in_flight(void **state)
+{
+    struct bench *b = *state;
+    b->script.room = 10;
+    b->script.hold = true;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    emit_events(b->f, "k", 50);
+    start(b, true);
+    assert_true(comes_true(is_holding, b));
+    assert_true(b->script.once);
+    fixture_sql(b->f, "UPDATE consumer_offsets SET state = 'paused'");
+    assert_int_equal(join(b), PIPELINE_TEMPORARY);
+    assert_false(b->script.once_at_finish);
+}
+
+static void stopped_even_once_finishes_only_what_is_in_flight(void **state)
+{
+    struct bench *b = *state;
+    b->script.room = 10;
+    b->script.hold = true;
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    emit_events(b->f, "k", 50);
+    start(b, true);
+    assert_true(comes_true(is_holding, b));
+    assert_int_equal(stop(b), PIPELINE_TEMPORARY);
+    assert_false(b->script.once_at_finish);
+}
+
 static void an_unregistered_consumer_leaves_no_trace(void **state)
 {
     struct bench *b = *state;
@@ -620,6 +690,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sink_that_is_ahead_is_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_moved_cursor_is_gone_to, setup, teardown),
         cmocka_unit_test_setup_teardown(a_paused_consumer_gets_nothing_until_it_is_resumed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_sink_is_paused_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_sink_hears_of_a_moved_or_removed_cursor_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(paused_even_once_finishes_only_what_is_in_flight, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopped_even_once_finishes_only_what_is_in_flight, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unregistered_consumer_leaves_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(a_held_lock_is_waited_for_and_taken_over_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(once_waits_for_no_lock, setup, teardown),
