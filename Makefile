@@ -68,7 +68,7 @@ say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
 .PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
-.PHONY: fuzz model simulate cov
+.PHONY: fuzz model simulate cov report
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -85,6 +85,7 @@ help:
 	@echo 'make cov          lines and branches that the tests run'
 	@echo 'make simulate [COUNT=10000] [SEED=1]   drawn schedules of everything that may happen, in virtual time'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
+	@echo 'make report       tests/RESULTS.md, from what the last runs of the tests and of torture left'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
 	@echo 'make bench        speed, as ratios to bare programs in the same run'
 	@echo 'make install DESTDIR= PREFIX=/usr/local'
@@ -278,9 +279,12 @@ cov: check-deps
 	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
 
 torture: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/tests/jsonl_segments_test $(BUILD)/tests/oom_write_test \
-	    $(BUILD)/tests/oom_reader_test
-	@BUILD=$(BUILD) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/simulation $(BUILD)/tests/jsonl_segments_test \
+	    $(BUILD)/tests/oom_write_test $(BUILD)/tests/oom_reader_test
+	@BUILD=$(BUILD) JOBS=$(JOBS) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
+
+report:
+	@BUILD=$(BUILD) tests/report
 
 bench: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH) $(SUPPORT)
