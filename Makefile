@@ -200,6 +200,14 @@ $(BUILD)/torture/%: tests/torture/%.c $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS)
 
+# What is loaded before libc, into programs under test.
+PRELOAD := $(patsubst tests/torture/preload/%.c,$(BUILD)/torture/%.so,$(wildcard tests/torture/preload/*.c))
+
+$(BUILD)/torture/%.so: tests/torture/preload/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) -shared -o $@ $<
+
 # Tests of what happens out of memory: libc's allocating functions come to tests/support/fail_alloc.h.
 FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
 $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
@@ -236,7 +244,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
-build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE) $(BUILD)/simulation
+build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE) $(PRELOAD) $(BUILD)/simulation
 
 # COUNT schedules from SEED on, in JOBS processes; what fails says its seed
 simulate: check-deps
@@ -279,8 +287,8 @@ cov: check-deps
 	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
 
 torture: check-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(BUILD)/simulation $(BUILD)/tests/jsonl_segments_test \
-	    $(BUILD)/tests/oom_write_test $(BUILD)/tests/oom_reader_test
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(PRELOAD) $(SUPPORT) $(BUILD)/simulation \
+	    $(BUILD)/tests/jsonl_segments_test $(BUILD)/tests/oom_write_test $(BUILD)/tests/oom_reader_test
 	@BUILD=$(BUILD) JOBS=$(JOBS) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
 
 report:

@@ -39,6 +39,16 @@ int code_of_sqlite(int rc)
     }
 }
 
+const char *words_of_sqlite(sqlite3 *db)
+{
+    switch (sqlite3_extended_errcode(db)) {
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMMAP:
+        return "no shared memory for its -shm file, which WAL needs: the database must be on a local disk";
+    default: return sqlite3_errmsg(db);
+    }
+}
+
 int fail(outbox *ob, int code, const char *format, ...)
 {
     va_list args;
@@ -53,7 +63,7 @@ int fail_sqlite(outbox *ob, int rc, const char *what)
     int extended = sqlite3_extended_errcode(ob->db);
     /* The connection remembers only its last error; where that is another one, rc alone is what we know. */
     bool same = (extended & 0xff) == (rc & 0xff);
-    const char *words = same ? sqlite3_errmsg(ob->db) : sqlite3_errstr(rc);
+    const char *words = same ? words_of_sqlite(ob->db) : sqlite3_errstr(rc);
     if (extended == SQLITE_BUSY_SNAPSHOT)
         words =
             "another connection has written since this transaction first read; roll back and begin with BEGIN IMMEDIATE";

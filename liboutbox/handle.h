@@ -83,6 +83,9 @@ int fail_sqlite(outbox *, int rc, const char *what);
 
 int code_of_sqlite(int rc); /* an SQLite result code, extended or not, as one of ours */
 
+/* The connection's present error in words: SQLite's, or better ones where it says no more than "disk I/O error". */
+const char *words_of_sqlite(sqlite3 *db);
+
 /* The kept statement, reset and ready to bind; NULL: *code says why. */
 sqlite3_stmt *handle_statement(outbox *, enum statement, int *code);
 

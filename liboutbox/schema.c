@@ -24,7 +24,7 @@ static const char sql_foreign[] =
 
 static int sqlite_failed(sqlite3 *db, int rc, char *message, size_t message_size)
 {
-    snprintf(message, message_size, "the outbox tables: %s", sqlite3_errmsg(db));
+    snprintf(message, message_size, "the outbox tables: %s", words_of_sqlite(db));
     return code_of_sqlite(rc);
 }
 

@@ -7,6 +7,7 @@
 
 #include "database.h"
 #include "exit_codes.h"
+#include "handle.h"
 #include "outbox.h"
 
 static const char sql_last_seq[] = "SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'";
@@ -40,7 +41,7 @@ static int refuse_open(sqlite3 *db, int rc, const char *path, char *message, siz
         snprintf(message, message_size, "%s is a directory; name the database in it", path);
         return EXIT_PERMANENT;
     }
-    snprintf(message, message_size, "database %s: %s", path, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+    snprintf(message, message_size, "database %s: %s", path, db ? words_of_sqlite(db) : sqlite3_errstr(rc));
     return database_error_is_temporary(rc) ? EXIT_TEMPORARY : EXIT_PERMANENT;
 }
 

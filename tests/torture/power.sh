@@ -1,8 +1,8 @@
-# power.sh — a disk whose power can be cut: an ext4 image, mounted through a loop device in a mount namespace of its own.
-# Sourced after common.sh.
+# power.sh — a disk whose power can be cut: an image of ext4, or of $POWER_FS, mounted through a loop device in a mount
+# namespace of its own. Sourced after common.sh.
 #
-# The cut is ext4's own shutdown, without flushing its journal: what no sync has asked for is gone. Who was writing is
-# stopped first, so that nothing happens between the cut and its end.
+# The cut is the file system's own shutdown (ext4 and XFS have the same), without flushing its journal: what no sync has
+# asked for is gone. Who was writing is stopped first, so that nothing happens between the cut and its end.
 # shellcheck shell=bash
 
 POWER=$TMP/power
@@ -11,8 +11,9 @@ power_on() { mount -o loop "$TMP/disk.img" "$POWER"; }
 
 # Makes the disk and switches it on; false where that isn't allowed.
 power_install() {
-    [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null || return
-    mkdir "$POWER" && truncate -s 256M "$TMP/disk.img" && mkfs.ext4 -q "$TMP/disk.img" && power_on 2>/dev/null
+    local mkfs=mkfs.${POWER_FS:-ext4}
+    [ "$(id -u)" = 0 ] && command -v "$mkfs" >/dev/null || return
+    mkdir "$POWER" && truncate -s 320M "$TMP/disk.img" && "$mkfs" -q "$TMP/disk.img" && power_on 2>/dev/null
 }
 
 # stop_at_ack DB PID…: stops these at the next moment in which the relay's cursor is seen to have moved.
