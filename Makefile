@@ -271,11 +271,20 @@ valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
 
+# What ran whole goes into tests/RESULTS.md; what was skipped has nothing to say there.
+write_down = grep -q skipped $(1) || tests/results --output $(2) <$(1)
+
 fuzz: check-deps
-	@tests/fuzz/run '$(or $(SECONDS),60)' '$(T)'
+	@mkdir -p $(BUILD)
+	@{ tests/fuzz/run '$(or $(SECONDS),60)' '$(T)'; echo $$? >$(BUILD)/fuzz.code; } | tee $(BUILD)/fuzz.txt
+	@[ -n '$(T)' ] || $(call write_down,$(BUILD)/fuzz.txt,fuzzers)
+	@exit $$(cat $(BUILD)/fuzz.code)
 
 model:
-	@tests/model/run
+	@mkdir -p $(BUILD)
+	@{ tests/model/run; echo $$? >$(BUILD)/model.code; } | tee $(BUILD)/model.txt
+	@$(call write_down,$(BUILD)/model.txt,models)
+	@exit $$(cat $(BUILD)/model.code)
 
 # What the tests run of the library and the relay. What is killed in mid-run does not count.
 cov: check-deps

@@ -11,6 +11,10 @@ page old kept >"$RESULTS"
 chmod 640 "$RESULTS"
 ok 'a section is put into its place' section one <<<'new \1 & <b>'
 is 'and the rest stays as it was, its mode too' "$(cat "$RESULTS"; stat -c %a "$RESULTS")" "$(page 'new \1 & <b>' kept; echo 640)"
+printf 'a | b\n\n' | "$ROOT/tests/results" --output two
+is "a program's output is framed, and says when, where and what of" \
+    "$(sed -n '/begin two/,/end two/p' "$RESULTS" | sed -E 's/^20[0-9-]+ [0-9:]+ UTC, [0-9]+ cores, [^,]+, commit [0-9a-z]+\+?\.$/STAMP/')" \
+    "$(printf '<!-- begin two -->\n\nSTAMP\n\n```\na | b\n```\n\n<!-- end two -->')"
 before=$(cksum <"$RESULTS")
 section three <<<'text'
 is 'an unknown section is refused, in one line that names those there are' "$? $said" \
