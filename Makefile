@@ -297,7 +297,7 @@ cov: check-deps
 
 torture: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(PRELOAD) $(SUPPORT) $(BUILD)/simulation \
-	    $(BUILD)/tests/jsonl_segments_test $(BUILD)/tests/oom_write_test $(BUILD)/tests/oom_reader_test
+	    $(BUILD)/tests/jsonl_segments_test $(BUILD)/tests/oom_write_test $(BUILD)/tests/oom_reader_test $(BUILD)/tests/oom_capture_test
 	@BUILD=$(BUILD) JOBS=$(JOBS) SEED=$(SEED) COUNT=$(COUNT) tests/torture/run $(T)
 
 report:

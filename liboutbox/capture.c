@@ -34,7 +34,7 @@ static int query_text(outbox *ob, const char *sql, const char *table, char **tex
     if (rc == SQLITE_OK && table)
         rc = sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
-        *text = sqlite3_mprintf("%s", (const char *)sqlite3_column_text(st, 0));
+        rc = (*text = sqlite3_mprintf("%s", (const char *)sqlite3_column_text(st, 0))) ? SQLITE_ROW : SQLITE_NOMEM;
     int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(ob, rc, table ? table : "capture");
     sqlite3_finalize(st);
     return code;
@@ -88,7 +88,8 @@ static int find_ours(outbox *ob, const char *table, struct found *f)
             from += sizeof OPTIONS_MARK - 1;
             f->options = sqlite3_mprintf("%.*s", (int)(to - from), from);
         }
-        rc = SQLITE_OK;
+        /* Without its options it would be captured anew with the defaults, and show what it was to leave out. */
+        rc = f->names[f->count - 1] && sql && (!to || f->options) ? SQLITE_OK : SQLITE_NOMEM;
     }
     sqlite3_finalize(st);
     return rc == SQLITE_OK || rc == SQLITE_DONE ? OUTBOX_OK : fail_sqlite(ob, rc, table);
@@ -100,12 +101,17 @@ static int complete(outbox *ob, struct capture *c)
     return capture_find_conflicts(ob, c);
 }
 
+static int no_memory(outbox *ob)
+{
+    return fail(ob, OUTBOX_NOMEM, "out of memory");
+}
+
 /* ---- Stale or not ---- */
 
 static bool is_there(const struct found *f, const struct capture_trigger *t)
 {
     for (int i = 0; i < f->count; i++)
-        if (f->names[i] && f->sql[i] && !strcmp(f->names[i], t->name))
+        if (!strcmp(f->names[i], t->name))
             return !strcmp(f->sql[i], t->sql);
     return false;
 }
@@ -120,7 +126,7 @@ static int compare(outbox *ob, struct table *t, const struct found *f, char **wh
     if (code == OUTBOX_INVALID) {
         *why = sqlite3_mprintf("%s", ob->message);
         capture_fini(&c);
-        return OUTBOX_OK;
+        return *why ? OUTBOX_OK : no_memory(ob);
     }
     if (code == OUTBOX_OK)
         code = complete(ob, &c);
@@ -129,8 +135,10 @@ static int compare(outbox *ob, struct table *t, const struct found *f, char **wh
     bool same = f->count == count;
     for (int i = 0; code == OUTBOX_OK && i < count; i++)
         same = same && is_there(f, &triggers[i]);
-    if (code == OUTBOX_OK && !same)
+    if (code == OUTBOX_OK && !same) {
         *why = sqlite3_mprintf("the table, or the library, is another than when it was captured");
+        code = *why ? OUTBOX_OK : no_memory(ob);
+    }
     capture_triggers_free(triggers, count);
     capture_fini(&c);
     return code;
@@ -148,12 +156,13 @@ int capture_look(outbox *ob, struct table *t, bool *captured, char **why)
         code = compare(ob, t, &f, why);
         if (code == OUTBOX_OK && !*why)
             code = query_text(ob, sql_made_later, t->name, &later);
-        if (later)
-            *why = sqlite3_mprintf("its own trigger %s was made later and fires before", later);
+        if (later && !(*why = sqlite3_mprintf("its own trigger %s was made later and fires before", later)))
+            code = no_memory(ob);
         sqlite3_free(later);
     }
     found_free(&f);
-    ob->message[0] = '\0';
+    if (code == OUTBOX_OK)
+        ob->message[0] = '\0';
     return code;
 }
 
@@ -265,6 +274,8 @@ static int capture_table(outbox *ob, struct scope *scope, const char *name, cons
         *note = sqlite3_mprintf("table %s: captured; what a REPLACE displaces by a partial unique index, or one on an "
                                 "expression, is logged only under recursive_triggers",
                                 t->name);
+    if (code == OUTBOX_OK && (own || c.unseen_index) && !*note)
+        code = no_memory(ob);
     sqlite3_free(own);
     capture_fini(&c);
     found_free(&f);

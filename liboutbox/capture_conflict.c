@@ -57,6 +57,8 @@ static int add_indexes(outbox *ob, struct capture *c, sqlite3_str *sql)
         sqlite3_str *one = sqlite3_str_new(ob->db);
         bool seen;
         code = add_index(ob, c, (const char *)sqlite3_column_text(st, 0), one, &seen);
+        if (code == OUTBOX_OK && sqlite3_str_errcode(one) != SQLITE_OK)
+            code = fail_sqlite(ob, sqlite3_str_errcode(one), c->table->name);
         char *text = sqlite3_str_finish(one);
         if (!seen || sqlite3_column_int(st, 1))
             c->unseen_index = true;

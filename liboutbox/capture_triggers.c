@@ -162,7 +162,9 @@ static void put_old_revision(struct writer *w, const char *row, char *text, size
 static void put_refusal(struct writer *w, const char *kind, const char *words)
 {
     char *text = sqlite3_mprintf("outbox: %s: table %s: %s", kind, w->c->table->name, words);
-    sqlite3_str_appendf(w->sql, " SELECT RAISE(ABORT, %Q)", text ? text : "");
+    if (!text)
+        capture_spoil(w->sql);
+    sqlite3_str_appendf(w->sql, " SELECT RAISE(ABORT, %Q)", text);
     sqlite3_free(text);
 }
 
@@ -171,7 +173,9 @@ static void put_bad_revision(struct writer *w)
     char *words = sqlite3_mprintf("the stored revision is NULL, below 1 or at the end of its range; mend it: "
                                   "UPDATE \"%w\" SET %s = 1 WHERE %s IS NULL OR %s < 1",
                                   w->c->table->name, w->revision, w->revision, w->revision);
-    put_refusal(w, "invalid", words ? words : "");
+    if (!words)
+        capture_spoil(w->sql);
+    put_refusal(w, "invalid", words);
     sqlite3_free(words);
 }
 

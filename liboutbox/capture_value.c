@@ -8,6 +8,8 @@
  * becomes U+FFFD, one per maximal bad part. A window ends where no sequence can be cut. Windows, because SQLite copies
  * a value each time it is taken apart: in one piece a megabyte would cost its square.
  */
+#include <limits.h>
+
 #include "capture_value.h"
 
 /* A text that needs no escape. GLOB stops at a NUL, instr does not. */
@@ -95,9 +97,18 @@ static void expand(sqlite3_str *sql, const char *template, const char *x)
     }
 }
 
-static char *reference(const struct column *c, const char *row)
+void capture_spoil(sqlite3_str *sql)
 {
-    return sqlite3_mprintf("%s.\"%w\"", row, c->name);
+    sqlite3_str_appendchar(sql, INT_MAX, ' ');
+}
+
+/* sqlite3_malloc'd; NULL: sql is spoilt. */
+static char *reference(sqlite3_str *sql, const struct column *c, const char *row)
+{
+    char *text = sqlite3_mprintf("%s.\"%w\"", row, c->name);
+    if (!text)
+        capture_spoil(sql);
+    return text;
 }
 
 /* NULL for what takes the slow road. */
@@ -142,7 +153,7 @@ static void write_fast_image(sqlite3_str *sql, const struct capture *c, const ch
             sqlite3_str_appendall(sql, ") || (''");
         sqlite3_str_appendf(sql, " || '%s%.*q' || ", shown++ ? "," : "", (int)t->columns[i].label_size,
                             t->columns[i].label);
-        char *x = reference(&t->columns[i], row);
+        char *x = reference(sql, &t->columns[i], row);
         if (i == t->revision)
             sqlite3_str_appendf(sql, "coalesce(%s, 'null')", revision);
         else if (x)
@@ -183,7 +194,7 @@ void capture_write_image(sqlite3_str *sql, const struct capture *c, const char *
 
 void capture_write_plain(sqlite3_str *sql, const struct column *column, const char *row)
 {
-    char *x = reference(column, row);
+    char *x = reference(sql, column, row);
     if (!x)
         return;
     sqlite3_str_appendf(
@@ -219,7 +230,7 @@ void capture_write_key(sqlite3_str *sql, const struct capture *c, const char *ro
     /* Integers and plain text are most of what keys are made of. */
     sqlite3_str_appendall(sql, "coalesce('['");
     for (int k = 0; k < t->key_count; k++) {
-        char *x = reference(&t->columns[t->keys[k]], row);
+        char *x = reference(sql, &t->columns[t->keys[k]], row);
         if (x)
             sqlite3_str_appendf(
                 sql,

@@ -17,4 +17,7 @@ void capture_write_key(sqlite3_str *, const struct capture *, const char *row);
 /* A single column in the key's text form, for ordering_key. */
 void capture_write_plain(sqlite3_str *, const struct column *, const char *row);
 
+/* What was to go in could not be had: no memory. sqlite3_str_finish() gives NULL, whatever else is written. */
+void capture_spoil(sqlite3_str *);
+
 #endif

@@ -1,7 +1,9 @@
-/* fail_alloc.h — the k-th allocation fails, ours or SQLite's, and what is not freed is counted.
+/* fail_alloc.h — the k-th allocation fails, ours or SQLite's, and what is not freed is counted; or the k-th step of SQLite
+ * is interrupted, or the k-th thing that a statement wants to do is not allowed.
  *
  * For programs linked with FAIL_ALLOC (Makefile): what liboutbox calls of libc's allocating functions comes here. SQLite
- * gets its memory through SQLITE_CONFIG_MALLOC, without the lookaside that would hide most of its requests.
+ * gets its memory through SQLITE_CONFIG_MALLOC, without the lookaside that would hide most of its requests. Interrupts
+ * and refusals reach every connection that is opened, whoever opens it.
  */
 #ifndef TESTS_FAIL_ALLOC_H
 #define TESTS_FAIL_ALLOC_H
@@ -19,6 +21,13 @@
 
 #include <sqlite3.h>
 
+enum fault {
+    FAULT_MEMORY,
+    FAULT_INTERRUPT, /* sqlite3_interrupt() from elsewhere: what runs is ended */
+    FAULT_DENIED     /* by an authorizer, as an application may have one */
+};
+
+static enum fault alloc_fault;      /* what is refused */
 static atomic_long alloc_left = -1; /* requests until one fails; below 0: none does */
 static atomic_bool alloc_for_good;  /* and so do all after it */
 static atomic_bool alloc_failed;    /* one did */
@@ -39,9 +48,9 @@ static inline bool alloc_disarm(void)
     return alloc_failed;
 }
 
-static inline bool alloc_refuses(void)
+static inline bool fault_strikes(enum fault fault)
 {
-    if (alloc_left < 0)
+    if (fault != alloc_fault || alloc_left < 0)
         return false;
     if (alloc_left > 1) {
         alloc_left--;
@@ -50,6 +59,13 @@ static inline bool alloc_refuses(void)
     if (!alloc_for_good)
         alloc_left = -1;
     alloc_failed = true;
+    return true;
+}
+
+static inline bool alloc_refuses(void)
+{
+    if (!fault_strikes(FAULT_MEMORY))
+        return false;
     errno = ENOMEM;
     return true;
 }
@@ -196,6 +212,43 @@ static inline bool alloc_take_sqlite(void)
     mine.xMalloc = sqlite_malloc;
     mine.xRealloc = sqlite_realloc;
     return sqlite3_config(SQLITE_CONFIG_MALLOC, &mine) == SQLITE_OK;
+}
+
+/* ---- Connections ---- */
+
+static inline int fault_on_step(void *db)
+{
+    if (fault_strikes(FAULT_INTERRUPT))
+        sqlite3_interrupt(db);
+    return 0;
+}
+
+/* Nobody forbids to undo. */
+static inline int fault_on_request(void *arg, int action, const char *what, const char *name, const char *database,
+                                   const char *by)
+{
+    (void)arg, (void)name, (void)database, (void)by;
+    if ((action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT) && what && !strcmp(what, "ROLLBACK"))
+        return SQLITE_OK;
+    return fault_strikes(FAULT_DENIED) ? SQLITE_DENY : SQLITE_OK;
+}
+
+static inline int fault_watch(sqlite3 *db, char **error, const void *api)
+{
+    (void)error, (void)api;
+    if (alloc_fault == FAULT_INTERRUPT)
+        sqlite3_progress_handler(db, 1, fault_on_step, db);
+    if (alloc_fault == FAULT_DENIED)
+        sqlite3_set_authorizer(db, fault_on_request, NULL);
+    return SQLITE_OK;
+}
+
+/* Before the connections that it is about, and again after sqlite3_shutdown(). */
+static inline void fault_choose(enum fault fault)
+{
+    alloc_fault = fault;
+    if (fault != FAULT_MEMORY)
+        sqlite3_auto_extension((void (*)(void))fault_watch);
 }
 
 #endif

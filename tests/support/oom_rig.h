@@ -1,8 +1,9 @@
-/* oom_rig.h — one call after the other with its k-th allocation refused, for every k, once and from there on for good.
+/* oom_rig.h — one call after the other with its k-th allocation refused, for every k, once and from there on for good; and
+ * with its k-th step in SQLite interrupted, and its k-th request refused by an authorizer.
  *
- * What must hold: the call answers OUTBOX_NOMEM (or does without the memory and is OK), nothing of a failed call is in
- * the database, the same call on the same objects then works, and all memory comes back. OOM_EVERY=n takes every n-th k
- * only: `make test` a sample, tests/torture/memory all.
+ * What must hold: the call answers OUTBOX_NOMEM (OUTBOX_INTERRUPTED, OUTBOX_ERROR), or does without and is OK; nothing of
+ * a failed call is in the database, the same call on the same objects then works, and all memory comes back. OOM_EVERY=n
+ * takes every n-th k only: `make test` a sample, tests/torture/memory all.
  */
 #ifndef TESTS_OOM_RIG_H
 #define TESTS_OOM_RIG_H
@@ -23,13 +24,18 @@ struct world {
     int64_t seq, last;                            /* what a reader was handed, and what there is */
     int n;                                        /* counts the runs of a case */
     const struct oom_case *c;
+    enum fault fault;
+    int refused; /* the code that follows from it */
 };
+
+static const char *const fault_words[] = {"allocation", "step", "request"};
 
 enum {
     WRITES = 1,      /* a call that is OK changes the database */
     FRESH = 2,       /* over and ready come before the call can be made again */
     OF_ANOTHER = 16, /* the call is about another database, and its case looks there itself */
     NEEDS_NONE = 8,  /* a call that must not allocate at all */
+    LONG = 32,       /* a call of thousands of allocations: a smaller part of them is taken */
     UTF16 = 4        /* in a database of that encoding each text is converted, into memory */
 };
 
@@ -93,7 +99,7 @@ static void again(const struct oom_case *c, struct world *w, long k)
     }
     int code = c->call(w);
     if (code != OUTBOX_OK)
-        fail_msg("%s: after allocation %ld had failed: %s (%s)", c->name, k, outbox_strerror(code),
+        fail_msg("%s: after %s %ld had failed: %s (%s)", c->name, fault_words[w->fault], k, outbox_strerror(code),
                  outbox_errmsg(w->ob));
 }
 
@@ -105,37 +111,55 @@ static bool fail_kth(const struct oom_case *c, struct world *w, long k, bool for
     alloc_arm(k, for_good);
     int code = c->call(w);
     bool failed = alloc_disarm();
-    if (code != OUTBOX_OK && (code != OUTBOX_NOMEM || !failed))
-        fail_msg("%s: allocation %ld%s: %s (%s)", c->name, k, for_good ? " and all after it" : "",
+    if (code != OUTBOX_OK && (code != w->refused || !failed))
+        fail_msg("%s: %s %ld%s: %s (%s)", c->name, fault_words[w->fault], k, for_good ? " and all after it" : "",
                  outbox_strerror(code), outbox_errmsg(w->ob));
     look(w, w->after);
     if ((strcmp(w->before, w->after) == 0) != (code != OUTBOX_OK || !(c->is & WRITES)))
-        fail_msg("%s: allocation %ld: %s, but was %s, is %s", c->name, k, outbox_strerror(code), w->before, w->after);
+        fail_msg("%s: %s %ld: %s, but was %s, is %s", c->name, fault_words[w->fault], k, outbox_strerror(code),
+                 w->before, w->after);
     if (code != OUTBOX_OK)
         again(c, w, k);
     c->over(w);
     look(w, w->after);
     if (alloc_ours != ours)
-        fail_msg("%s: allocation %ld: %ld blocks leak", c->name, k, alloc_ours - ours);
+        fail_msg("%s: %s %ld: %ld blocks leak", c->name, fault_words[w->fault], k, alloc_ours - ours);
     return failed;
+}
+
+/* The first ones are of our making; each is worth its while. */
+static void every_kth_fails(struct world *w, int step)
+{
+    const struct oom_case *c = w->c;
+    const char *every = getenv("OOM_EVERY");
+    if (every)
+        step = atoi(every);
+    for (int for_good = 0; for_good < (c->is & LONG && !every ? 1 : 2); for_good++) {
+        long k = 1, met = 0;
+        while (fail_kth(c, w, k, for_good)) {
+            met++;
+            k += k < 8 ? 1 : c->is & LONG && !every && k > 2 * step ? k / 2 : step;
+        }
+        if ((met == 0) != !!(c->is & NEEDS_NONE) && w->fault == FAULT_MEMORY)
+            fail_msg("%s: %ld allocations were refused", c->name, met);
+        print_message("# %s: %ld %ss, %ld refused%s\n", c->name, k, fault_words[w->fault], met,
+                      for_good ? ", with all after" : "");
+    }
 }
 
 static void every_allocation_fails(void **state)
 {
-    struct world *w = *state;
-    const struct oom_case *c = w->c;
-    const char *every = getenv("OOM_EVERY");
-    int step = every ? atoi(every) : 41;
-    for (int for_good = 0; for_good < 2; for_good++) {
-        long k = 1, met = 0;
-        while (fail_kth(c, w, k, for_good)) {
-            met++;
-            k += k < 8 ? 1 : step; /* the first ones are ours; each is worth its while */
-        }
-        if ((met == 0) != !!(c->is & NEEDS_NONE))
-            fail_msg("%s: %ld allocations were refused", c->name, met);
-        print_message("# %s: %ld allocations, %ld refused%s\n", c->name, k, met, for_good ? ", with all after" : "");
-    }
+    every_kth_fails(*state, 41);
+}
+
+static void every_step_is_interrupted(void **state)
+{
+    every_kth_fails(*state, 29);
+}
+
+static void every_request_is_denied(void **state)
+{
+    every_kth_fails(*state, 7);
 }
 
 /* ---- The world ---- */
@@ -148,6 +172,7 @@ static inline int world_setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     w->c = *state;
+    w->refused = OUTBOX_NOMEM;
     /* In memory where that can be had: nothing here asks for a disk. */
     snprintf(w->dir, sizeof w->dir, "%s/outbox-test-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     assert_non_null(mkdtemp(w->dir));
@@ -160,6 +185,27 @@ static inline int world_setup(void **state)
     writer_init(&w->w, w->dir);
     *state = w;
     return 0;
+}
+
+/* Its connections are watched from the first on; the eye's too, while nothing is armed. */
+static inline int interrupted_setup(void **state)
+{
+    fault_choose(FAULT_INTERRUPT);
+    int rc = world_setup(state);
+    struct world *w = *state;
+    w->fault = FAULT_INTERRUPT;
+    w->refused = OUTBOX_INTERRUPTED;
+    return rc;
+}
+
+static inline int denied_setup(void **state)
+{
+    fault_choose(FAULT_DENIED);
+    int rc = world_setup(state);
+    struct world *w = *state;
+    w->fault = FAULT_DENIED;
+    w->refused = OUTBOX_ERROR;
+    return rc;
 }
 
 static inline int world_teardown(void **state)
@@ -176,7 +222,8 @@ static inline int world_teardown(void **state)
     snprintf(command, sizeof command, "rm -rf %s", w->dir);
     int rc = system(command);
     free(w);
-    sqlite3_shutdown();
+    sqlite3_shutdown(); /* nothing is watched any more */
+    fault_choose(FAULT_MEMORY);
     if (sqlite3_memory_used() != 0) {
         print_error("SQLite: %lld bytes leak\n", (long long)sqlite3_memory_used());
         rc = -1;
@@ -199,16 +246,23 @@ static inline void close_handle(struct world *w)
     w->ob = NULL;
 }
 
-/* One test a case. */
+/* One test a case and fault. A fault that ends a call needs a case only once, not in each encoding. */
 static inline int run_cases(const char *name, struct oom_case *cases, size_t count)
 {
-    struct CMUnitTest tests[64];
-    assert_true(count <= sizeof tests / sizeof *tests);
-    for (size_t i = 0; i < count; i++)
-        tests[i] = (struct CMUnitTest){cases[i].name, every_allocation_fails, world_setup, world_teardown, &cases[i]};
+    struct CMUnitTest tests[128];
+    size_t n = 0;
+    assert_true(count * 3 <= sizeof tests / sizeof *tests);
+    for (size_t i = 0; i < count; i++) {
+        struct oom_case *c = &cases[i];
+        tests[n++] = (struct CMUnitTest){c->name, every_allocation_fails, world_setup, world_teardown, c};
+        if (c->is & (UTF16 | NEEDS_NONE))
+            continue;
+        tests[n++] = (struct CMUnitTest){c->name, every_step_is_interrupted, interrupted_setup, world_teardown, c};
+        tests[n++] = (struct CMUnitTest){c->name, every_request_is_denied, denied_setup, world_teardown, c};
+    }
     if (!alloc_take_sqlite())
         return 1;
-    return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
 }
 
 #endif

@@ -140,7 +140,7 @@ static int aborted_or(struct world *w, int code)
         return code;
     assert_true(sqlite3_get_autocommit(outbox_db(w->ob)));
     strcpy(w->before, w->committed);
-    return OUTBOX_NOMEM;
+    return w->refused;
 }
 
 static int call_update_within(struct world *w)
