@@ -31,7 +31,7 @@ scorecard() {
 }
 scorecard >tests/scorecard
 sed 's/ .*//' tests/scorecard | sort -u | sed 's/$/  what | it asks/' >tests/rows
-printf '#!/usr/bin/env bash\necho "ok 1 - slowly"\necho "# 7 kills"\necho 1..1\n' >tests/torture/slow
+printf '#!/usr/bin/env bash\necho "ok 1 - slowly"\necho "# 7 kills"\necho "# O1 ok     all: 3"\necho "# O5 BROKEN x: 1"\necho 1..1\n' >tests/torture/slow
 printf '#!/usr/bin/env bash\nfalse\n' >tests/torture/never
 chmod +x tests/torture/*
 
@@ -60,6 +60,7 @@ tests/report >/dev/null
 is 'an experiment has its seed, and says that it was smaller' "$(row R11)" 'passed | **slow** (1 check, seed 5, COUNT=3 only) |'
 is 'the torture section has it, and what was not run' "$(grep -oE '^\| (slow|never) \| [a-z ]+ \||^ +7 kills' tests/RESULTS.md | paste -sd' ')" \
     '| never | not run | | slow | passed |     7 kills'
+like "and the oracles' verdicts" "$(cat tests/RESULTS.md)" "verdicts: O1 1 times kept, 0 broken; O5 0 times kept, 1 broken."
 is 'and so has the row of the teeth' "$(row R14)" 'passed | make teeth: 39 of 40 caught |'
 echo '37 of 40 caught' | tests/results teeth
 tests/report >/dev/null
