@@ -143,13 +143,13 @@ static void transact(struct writer *w)
     bool at_commit = code == OUTBOX_OK && !alone && !roll_back;
     if (at_commit)
         code = outbox_commit(w->ob);
-    else
-        outbox_rollback(w->ob);
-
-    if (code == OUTBOX_OK || code == OUTBOX_CONFLICT)
-        note_outcome(w, writes, done, code == OUTBOX_OK && !roll_back);
-    else if (w->failed++ == 0)
+    bool failed = code != OUTBOX_OK && code != OUTBOX_CONFLICT;
+    if (failed && w->failed++ == 0) /* before the next call takes the words away */
         fprintf(stderr, "writer %s: %s\n", w->name, outbox_errmsg(w->ob));
+    if (!at_commit)
+        outbox_rollback(w->ob);
+    if (!failed)
+        note_outcome(w, writes, done, code == OUTBOX_OK && !roll_back);
     if (w->used)
         append_notes(w);
 }
