@@ -122,12 +122,18 @@ kill -HUP "$pid"
 ok "a bad config is said" await 10 grep -q 'settings stay as they are' "$TMP/conf.err"
 emit 1
 ok "and the old one goes on" await 10 is_acked drop $((last + 1))
+# What only the database can tell is bad: nothing of such a config is put to use, its good half neither.
+printf 'db = "%s"\nsink keep { null = true }\nsink half { null = true filter = "no_such_column" }\n' "$DB" >"$TMP/relay.conf"
+kill -HUP "$pid"
+ok "a bad filter is said" await 10 grep -q 'settings stay as they are: .*no_such_column' "$TMP/conf.err"
+emit 1
+ok "and the sink that its config leaves out goes on" await 10 all_acked $((last + 2)) keep drop
 printf 'db = "%s"\nsink keep { null = true }\nsink new { null = true }\n' "$DB" >"$TMP/relay.conf"
 kill -HUP "$pid"
-ok "a new sink starts" await 10 is_acked new $((last + 1))
+ok "a new sink starts" await 10 is_acked new $((last + 2))
 emit 1
-ok "and delivers" await 10 all_acked $((last + 2)) new keep
-is "the one that is gone does not" "$(acked drop)" "$((last + 1))"
+ok "and delivers" await 10 all_acked $((last + 3)) new keep
+is "the one that is gone does not" "$(acked drop)" "$((last + 2))"
 is "an unchanged one was not restarted" "$(sql "SELECT lease_token FROM consumer_offsets WHERE consumer = 'keep'")" "$token"
 mv "$DB" "$DB.away"
 ends "$pid"
