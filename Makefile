@@ -267,9 +267,13 @@ asan:
 tsan:
 	@$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPTIMISE='-O1 -g' test
 
+# Some twenty times slower: what repeats itself a thousand times does so less often.
+VALGRIND := valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99
+
 valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
-	@BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=99' tests/run --unit $(T)
+	@CHILDREN=20 COUNT=3 OPERATIONS=20 TEST_TIMEOUT=240 BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='$(VALGRIND)' tests/run --unit $(T)
+
 
 # What ran whole goes into tests/RESULTS.md; what was skipped has nothing to say there.
 write_down = grep -q skipped $(1) || tests/results --output $(2) <$(1)
