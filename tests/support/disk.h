@@ -49,6 +49,7 @@ struct disk {
     char unsynced_new[NAME_MAX + 1];                             /* likewise a new file */
     ino_t failed_inode;                                          /* whose sync has failed; 0: none, or it is unlinked */
     int syncs_after_failure;                                     /* of it */
+    const char *planted; /* somebody makes a link to it where the next file is to be created, just before; once */
     struct file_ops ops;
 };
 
@@ -94,6 +95,10 @@ static inline int disk_open_at(void *arg, int dir_fd, const char *name, int flag
 
     if (disk_strikes(disk))
         return -1;
+    if (disk->planted && (flags & O_CREAT)) {
+        assert_int_equal(symlinkat(disk->planted, dir_fd, name), 0);
+        disk->planted = NULL;
+    }
     int fd = file_ops_system.open_at(NULL, dir_fd, name, flags, mode);
     if (fd >= 0 && (flags & O_CREAT)) {
         if (!disk->never_synced) /* the name before it is durable */

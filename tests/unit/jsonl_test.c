@@ -593,6 +593,18 @@ static void a_symbolic_link_is_refused(void **state)
     refuse(s, "symbolic links");
 }
 
+static void a_link_planted_just_before_the_file_is_made_is_not_followed(void **state)
+{
+    struct stream *s = *state;
+    char elsewhere[96];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", s->dir);
+    s->disk.planted = elsewhere;
+    stream_events(s, 3);
+    assert_int_equal(stream_open(s), SINK_LATER);
+    assert_non_null(strstr(s->reason, "creating it"));
+    assert_int_equal(access(elsewhere, F_OK), -1);
+}
+
 static void a_directory_in_its_place_is_refused(void **state)
 {
     struct stream *s = *state;
@@ -666,6 +678,7 @@ int main(void)
         stream_test(one_stream_has_one_writer),
         stream_test(a_missing_directory_is_refused),
         stream_test(a_symbolic_link_is_refused),
+        stream_test(a_link_planted_just_before_the_file_is_made_is_not_followed),
         stream_test(a_directory_in_its_place_is_refused),
         stream_test(a_pipe_in_its_place_is_refused),
         stream_test(a_path_that_names_no_file_is_refused),

@@ -311,6 +311,40 @@ static void a_replaced_database_ends_the_ledger(void **state)
     assert_string_equal(row(b), "0 - 1");
 }
 
+/* Somebody else, who tries for the write lock at the first look that a claim takes at the database. */
+static sqlite3 *intruder;
+static int intruder_rc;
+
+static int intrude(unsigned event, void *arg, void *statement, void *sql)
+{
+    (void)event, (void)arg, (void)statement;
+    if (!strncmp(sql, "SELECT acked_seq", 16))
+        intruder_rc = sqlite3_exec(intruder, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
+    return 0;
+}
+
+static int watch_statements(sqlite3 *db)
+{
+    return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, intrude, NULL);
+}
+
+/* Were it only reading at first, another's commit in between would make its write fail whatever the busy timeout. */
+static void nobody_writes_between_a_claims_look_and_its_write(void **state)
+{
+    struct bench *b = *state;
+    assert_int_equal(sqlite3_open(b->f->path, &intruder), SQLITE_OK);
+    ledger_close(b->ledger);
+    b->ledger = NULL;
+    sqlite3_auto_extension((void (*)(void))watch_statements);
+    int code = ledger_open(b->f->path, &b->ledger, b->reason, sizeof b->reason);
+    sqlite3_reset_auto_extension();
+    assert_int_equal(code, 0);
+    intruder_rc = -1;
+    claim_ok(b);
+    assert_int_equal(intruder_rc, SQLITE_BUSY);
+    sqlite3_close(intruder);
+}
+
 static bool is_reclaimed(void *arg)
 {
     return sql_int(outbox_db(((struct bench *)arg)->f->ob), "SELECT count(*) FROM outbox") == 0;
@@ -348,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_busy_writer_delays_and_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(an_interrupted_claim_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replaced_database_ends_the_ledger, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_writes_between_a_claims_look_and_its_write, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_acknowledged_is_reclaimed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,6 +243,29 @@ static void a_closed_port_burns_no_attempts(void **state)
     rig_free(rig);
 }
 
+static void an_outage_ages_nothing(void **state)
+{
+    (void)state;
+    int failures = 2;
+    int64_t until_us = clock_monotonic_us() + 1200000;
+    struct rig *rig = rig_new(NULL, &until_us);
+
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    rig->settings.webhook.max_age_us = 1000000;
+    rig->settings.webhook.backoff_max_us = 20000;
+    rig_emit(rig, "a", "{}");
+    rig_emit(rig, "b", "{}");
+    server_stop(&rig->server);
+    rig_start(rig);
+    rig_until(rig, has_waited, "an outage longer than any event may fail");
+    int port = rig->server.port;
+    server_free(&rig->server);
+    assert_true(server_start(&rig->server, port, fail_the_first, &failures));
+    rig_deliver(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    rig_free(rig);
+}
+
 static void an_outage_burns_nothing(void **state)
 {
     (void)state;
@@ -641,6 +664,7 @@ int main(void)
         cmocka_unit_test(a_receiver_that_misbehaves_gets_it_again_and_holds_up_nobody),
         cmocka_unit_test(three_poison_keys_hold_up_nobody_else),
         cmocka_unit_test(a_closed_port_burns_no_attempts),
+        cmocka_unit_test(an_outage_ages_nothing),
         cmocka_unit_test(an_outage_burns_nothing),
         cmocka_unit_test(while_it_is_down_nothing_is_read_and_once_gives_up),
         cmocka_unit_test(retry_after_holds_the_whole_endpoint),
