@@ -68,7 +68,7 @@ say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
 .PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
-.PHONY: fuzz model simulate cov report
+.PHONY: fuzz model simulate cov report teeth programs build-tests
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -84,6 +84,7 @@ help:
 	@echo 'make model        the models of the relay, the readers and the lease, and that spin finds errors put into them'
 	@echo 'make cov          lines and branches that the tests run'
 	@echo 'make simulate [COUNT=10000] [SEED=1]   drawn schedules of everything that may happen, in virtual time'
+	@echo 'make teeth [T=x]  breaks the product on purpose, 150 ways, and looks whether the tests notice'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make report       tests/RESULTS.md, from what the last runs of the tests and of torture left'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
@@ -244,7 +245,9 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/relay.a $(BUILD)/internal.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
-build-tests: all examples $(UNIT) $(FUZZ) $(SUPPORT) $(TORTURE) $(PRELOAD) $(BUILD)/simulation
+programs: all examples $(SUPPORT) $(TORTURE) $(PRELOAD) $(BUILD)/simulation
+
+build-tests: programs $(UNIT) $(FUZZ)
 
 # COUNT schedules from SEED on, in JOBS processes; what fails says its seed
 simulate: check-deps
@@ -274,6 +277,9 @@ valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@CHILDREN=20 COUNT=3 OPERATIONS=20 TEST_TIMEOUT=240 BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='$(VALGRIND)' tests/run --unit $(T)
 
+# One mutant after the other, those with T in their name: is it noticed?
+teeth: check-deps
+	@BUILD=$(BUILD) JOBS=$(JOBS) tests/teeth/run $(T)
 
 # What ran whole goes into tests/RESULTS.md; what was skipped has nothing to say there.
 write_down = grep -q skipped $(1) || tests/results --output $(2) <$(1)
