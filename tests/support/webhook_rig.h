@@ -293,8 +293,10 @@ static inline int rig_times(struct rig *rig, int64_t seq)
     int times = 0;
 
     snprintf(id, sizeof id, "%s-%lld", rig->source, (long long)seq);
+    pthread_mutex_lock(&rig->server.lock);
     for (int i = 0; i < rig->server.request_count; i++)
         times += strcmp(rig->server.requests[i].id, id) == 0;
+    pthread_mutex_unlock(&rig->server.lock);
     return times;
 }
 

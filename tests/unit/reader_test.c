@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "fixture.h"
+#include "wal_syncs.h"
 
 enum { PATIENCE_MS = 10000 };
 
@@ -129,6 +130,27 @@ static void uncommitted_events_are_not_handed_out(void **state)
     assert_code(f, OUTBOX_DONE, outbox_reader_next(r, 0, &e));
     emit(f, 1);
     assert_int_equal(next_seq(f, r), 1);
+    outbox_reader_close(r);
+}
+
+/* At NORMAL a commit syncs nothing: a power cut could take back what somebody has acted upon. */
+static void events_are_synced_before_they_are_handed_out(void **state)
+{
+    struct fixture *f = *state;
+    const outbox_event *e = NULL;
+    outbox_reader *r = open_reader(f, "c");
+    fixture_sql(f, "PRAGMA synchronous = NORMAL");
+    emit(f, 2);
+    sync_count = 0;
+    assert_int_equal(next_seq(f, r), 1);
+    assert_int_equal(sync_count, 1);
+    assert_int_equal(next_seq(f, r), 2); /* of the same batch */
+    assert_int_equal(sync_count, 1);
+    emit(f, 1);
+    sync_error = EIO;
+    assert_code(f, OUTBOX_IO, outbox_reader_next(r, 0, &e));
+    sync_error = 0;
+    assert_null(e);
     outbox_reader_close(r);
 }
 
@@ -411,6 +433,7 @@ int main(void)
         TEST(what_is_not_acknowledged_is_handed_out_again),
         TEST(ack_joins_the_handles_transaction),
         TEST(uncommitted_events_are_not_handed_out),
+        TEST(events_are_synced_before_they_are_handed_out),
         TEST(a_new_consumer_begins_at_the_oldest_owed_or_now),
         TEST(a_held_consumer_is_busy_and_names_its_holder),
         TEST(a_moved_cursor_is_stale),

@@ -1,29 +1,11 @@
 /* source_test.c — batches, their chain, the operator's expressions, and the sync before delivery. */
 #include <errno.h>
 #include <stdbool.h>
-#include <sys/syscall.h>
 
 #include "event_select.h"
 #include "relay_fixture.h"
 #include "source.h"
-
-/* SQLite syncs through libc; the program's own fdatasync comes first. Counts those of the WAL, or fails on demand. */
-static int sync_count, sync_error;
-__attribute__((visibility("default"))) int fdatasync(int fd);
-
-int fdatasync(int fd)
-{
-    char link[64], name[256];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, name, sizeof name);
-    if (n > 4 && !memcmp(name + n - 4, "-wal", 4))
-        sync_count++;
-    if (sync_error) {
-        errno = sync_error;
-        return -1;
-    }
-    return (int)syscall(SYS_fdatasync, fd);
-}
+#include "wal_syncs.h"
 
 struct reading {
     struct fixture *f;
