@@ -30,6 +30,7 @@ enum server_way {
     ANSWER_TRICKLE, /* a good answer, one byte at a time, that never ends */
     ANSWER_HUGE,    /* 200 and 100 MB */
     ANSWER_HEADERS, /* headers without end */
+    ANSWER_BULKY,   /* 200, and headers of 128 KiB, whole */
     ANSWER_CUT,     /* 200, and less body than promised */
     ANSWER_HALF,    /* 200, and half of its headers */
     ANSWER_STALL,   /* 200, whole headers, then nothing, until the sender gives up */
@@ -267,6 +268,10 @@ static inline bool server_answer(struct server *s, int socket, int index, const 
         snprintf(text, sizeof text, "X-More: %0480d\r\n", 0);
         server_flood(s, socket, "HTTP/1.1 200 OK\r\n", text, 104857600);
         break;
+    case ANSWER_BULKY:
+        snprintf(text, sizeof text, "X-More: %0480d\r\n", 0);
+        server_flood(s, socket, "HTTP/1.1 200 OK\r\n", text, 131072);
+        return server_send(socket, "Content-Length: 0\r\n\r\n", 21);
     case ANSWER_CUT: server_flood(s, socket, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "short", 5); break;
     case ANSWER_HALF: server_send(socket, "HTTP/1.1 200 OK\r\nX-Half: 1\r\nContent-Le", 38); break;
     case ANSWER_GARBAGE: server_flood(s, socket, "\x01\x02", "what is this\n", 100); break;

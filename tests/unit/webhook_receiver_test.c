@@ -68,7 +68,8 @@ static void an_answer_that_stops_or_never_stops_holds_up_its_key_alone(void **st
         enum server_way way;
         bool slow, delivered;
     } cases[] = {{ANSWER_STALL, true, false},  {ANSWER_HANG, true, false},     {ANSWER_TRICKLE, true, false},
-                 {ANSWER_RESET, false, false}, {ANSWER_HEADERS, false, false}, {ANSWER_CHUNKS, false, true}};
+                 {ANSWER_RESET, false, false}, {ANSWER_HEADERS, false, false}, {ANSWER_BULKY, false, false},
+                 {ANSWER_CHUNKS, false, true}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum server_way way = cases[i].way;
