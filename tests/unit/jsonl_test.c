@@ -605,6 +605,20 @@ static void a_link_planted_just_before_the_file_is_made_is_not_followed(void **s
     assert_int_equal(access(elsewhere, F_OK), -1);
 }
 
+static void a_rename_replaces_nothing(void **state)
+{
+    struct stream *s = *state;
+    static const char *const names[] = {"full", "segment"};
+    int dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < 2; i++)
+        close(openat(dir_fd, names[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+    assert_int_equal(file_ops_system.rename_at(NULL, dir_fd, "full", "segment"), -1);
+    assert_int_equal(errno, EEXIST);
+    assert_int_equal(faccessat(dir_fd, "full", F_OK, 0), 0);
+    assert_int_equal(file_ops_system.rename_at(NULL, dir_fd, "full", "another"), 0);
+    close(dir_fd);
+}
+
 static void a_directory_in_its_place_is_refused(void **state)
 {
     struct stream *s = *state;
@@ -679,6 +693,7 @@ int main(void)
         stream_test(a_missing_directory_is_refused),
         stream_test(a_symbolic_link_is_refused),
         stream_test(a_link_planted_just_before_the_file_is_made_is_not_followed),
+        stream_test(a_rename_replaces_nothing),
         stream_test(a_directory_in_its_place_is_refused),
         stream_test(a_pipe_in_its_place_is_refused),
         stream_test(a_path_that_names_no_file_is_refused),
