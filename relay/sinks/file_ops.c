@@ -95,4 +95,5 @@ const struct file_ops file_ops_system = {
     .rename_at = rename_at,
     .unlink_at = unlink_at,
     .now_us = now_us,
+    .beside = true,
 };

@@ -6,6 +6,7 @@
 #ifndef RELAY_SINKS_FILE_OPS_H
 #define RELAY_SINKS_FILE_OPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,6 +23,7 @@ struct file_ops {
     int (*unlink_at)(void *arg, int dir_fd, const char *name);
     int64_t (*now_us)(void *arg); /* monotonic */
     void *arg;
+    bool beside; /* sync_data may be called by another thread, while other calls are made */
 };
 
 extern const struct file_ops file_ops_system;

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,7 @@ struct sink {
     int64_t put_seq;         /* of the last line encoded: the next one's prev */
     int64_t passed_seq;      /* the last seq put or skipped */
     int64_t durable_seq;     /* everything up to it is durable, or filtered out */
+    int64_t syncing_seq;     /* will be durable_seq once the sync under way has ended well */
     int64_t after_seq;       /* what is left of the stream begins after it */
 
     int64_t recorded_seq; /* as the ledger was told last */
@@ -191,7 +193,7 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
         sink->recorded = (struct jsonl_position){-1, -1};
     cursor->acked_seq = found->acked_seq;
     sink->put_seq = found->last_seq;
-    sink->passed_seq = sink->durable_seq = found->acked_seq;
+    sink->passed_seq = sink->durable_seq = sink->syncing_seq = found->acked_seq;
     sink->after_seq = found->after_seq;
     sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
     sink->is_open = sink->was_open = true;
@@ -295,21 +297,44 @@ static void retain(struct sink *sink)
     free(resolved);
 }
 
-static enum sink_result deliver(struct sink *sink, bool sync_now)
+static bool sync_due(const struct sink *sink)
 {
+    return sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file);
+}
+
+/* What the file has made durable by now: all of it, or what was written when the last sync that has ended began. Nothing
+ * is pending. */
+static void look_at_sync(struct sink *sink)
+{
+    int64_t durable_seq = sink->file.synced_end == sink->file.end ? sink->passed_seq : sink->syncing_seq;
+
+    if (sink->file.syncing || durable_seq <= sink->durable_seq)
+        return;
+    good_again(sink);
+    sink->durable_seq = durable_seq;
+}
+
+/* now: everything is durable when it returns. Else a sync that is due goes on beside what comes next. */
+static enum sink_result deliver(struct sink *sink, bool now)
+{
+    struct jsonl_file *file = &sink->file;
+
     if (!sink->is_open)
         return SINK_LATER;
-    bool written = jsonl_file_write(&sink->file, &sink->pending);
-    bool sync = sync_now || sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file);
-    if (!written || (sync && !jsonl_file_sync(&sink->file))) {
+    bool good = jsonl_file_check_sync(file) && jsonl_file_write(file, &sink->pending);
+    if (good)
+        look_at_sync(sink); /* before the next one begins */
+    if (good && now)
+        good = jsonl_file_sync(file);
+    else if (good && sync_due(sink)) {
+        sink->syncing_seq = sink->passed_seq;
+        good = jsonl_file_start_sync(file);
+    }
+    if (!good) {
         sink->cannot_write = true;
         return file_failed(sink);
     }
-    if (sink->file.synced_end != sink->file.end)
-        return SINK_OK;
-    if (sink->durable_seq < sink->passed_seq)
-        good_again(sink);
-    sink->durable_seq = sink->passed_seq;
+    look_at_sync(sink);
     return SINK_OK;
 }
 
@@ -333,6 +358,14 @@ static enum sink_result push(struct sink *sink)
 static enum sink_result finish(struct sink *sink)
 {
     return deliver(sink, true);
+}
+
+/* The end of a sync is something to be told of, too. */
+static void wait(struct sink *sink, int wake_fd, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN},
+                           {.fd = jsonl_file_sync_fd(&sink->file), .events = POLLIN}};
+    poll(fds, 2, timeout_ms);
 }
 
 static int64_t due(const struct sink *sink)
@@ -392,6 +425,7 @@ const struct sink_ops sink_jsonl = {
     .put = put,
     .skip = skip,
     .push = push,
+    .wait = wait,
     .due = due,
     .settle = settle,
     .finish = finish,

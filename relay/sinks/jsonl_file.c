@@ -50,6 +50,9 @@ void jsonl_file_close(struct jsonl_file *file, bool for_good)
 {
     if (file->distrusted && !for_good)
         return;
+    sync_beside_close(file->beside); /* it uses the descriptor */
+    file->beside = NULL;
+    file->syncing = false;
     if (file->fd >= 0)
         close(file->fd);
     if (file->dir_fd >= 0)
@@ -128,10 +131,13 @@ static bool take_inode(struct jsonl_file *file)
     return true;
 }
 
+static bool end_sync(struct jsonl_file *file, bool wait);
+
 bool jsonl_file_look(struct jsonl_file *file)
 {
     const struct file_ops *ops = file->ops;
 
+    end_sync(file, true); /* where it fails, the file is distrusted, and that is all there is to know here */
     if (file->distrusted && !seal(file))
         return false;
     jsonl_file_close(file, true);
@@ -218,7 +224,7 @@ int64_t jsonl_file_sync_due(const struct jsonl_file *file)
 {
     int64_t gap_us = SYNC_SHARE * file->sync_took_us, slow_us = SYNC_SHARE_SLOW * file->sync_took_us;
 
-    if (file->synced_end == file->end)
+    if (file->syncing || file->synced_end == file->end)
         return INT64_MAX;
     if (gap_us > SYNC_GAP_MAX_US)
         gap_us = slow_us > SYNC_GAP_MAX_US ? slow_us : SYNC_GAP_MAX_US;
@@ -243,23 +249,76 @@ static bool is_on_disk(struct jsonl_file *file, int64_t from, int64_t prev_seq)
 
 static const char not_there[] = "it was synced, and is not on the disk";
 
+/* A sync that began at began_us has ended well: everything up to end is on stable storage. */
+static void synced(struct jsonl_file *file, int64_t end, int64_t seq, int64_t began_us)
+{
+    file->before_end = file->synced_end;
+    file->before_seq = file->synced_seq;
+    file->synced_end = end;
+    file->synced_seq = seq;
+    file->synced_at_us = file->ops->now_us(file->ops->arg);
+    file->sync_took_us = file->synced_at_us - began_us;
+}
+
+/* Takes the outcome of the sync beside, where there is one; wait: where one is under way. */
+static bool end_sync(struct jsonl_file *file, bool wait)
+{
+    int error = 0;
+
+    if (!file->syncing || !sync_beside_take(file->beside, wait, &error))
+        return true;
+    file->syncing = false;
+    if (error)
+        return distrust(file, "syncing", error);
+    synced(file, file->syncing_end, file->syncing_seq, file->syncing_since_us);
+    return true;
+}
+
+bool jsonl_file_check_sync(struct jsonl_file *file)
+{
+    return end_sync(file, false);
+}
+
+int jsonl_file_sync_fd(const struct jsonl_file *file)
+{
+    return file->syncing ? sync_beside_fd(file->beside) : -1;
+}
+
 bool jsonl_file_sync(struct jsonl_file *file)
 {
     int64_t began_us = file->ops->now_us(file->ops->arg);
 
-    if (!file->sync_never && file->synced_end < file->end) {
-        if (file->ops->sync_data(file->ops->arg, file->fd) < 0)
-            return distrust(file, "syncing", errno);
-        if (file->probation > 0 && !is_on_disk(file, file->synced_end, file->synced_seq))
-            return distrust(file, not_there, 0);
-        file->probation -= file->probation > 0;
-        file->before_end = file->synced_end;
-        file->before_seq = file->synced_seq;
+    if (!end_sync(file, true))
+        return false;
+    if (file->sync_never || file->synced_end == file->end) {
+        file->synced_end = file->end;
+        file->synced_seq = file->last_seq;
+        file->synced_at_us = began_us;
+        return true;
     }
-    file->synced_end = file->end;
-    file->synced_seq = file->last_seq;
-    file->synced_at_us = file->ops->now_us(file->ops->arg);
-    file->sync_took_us = file->synced_at_us - began_us;
+    if (file->ops->sync_data(file->ops->arg, file->fd) < 0)
+        return distrust(file, "syncing", errno);
+    if (file->probation > 0 && !is_on_disk(file, file->synced_end, file->synced_seq))
+        return distrust(file, not_there, 0);
+    file->probation -= file->probation > 0;
+    synced(file, file->end, file->last_seq, began_us);
+    return true;
+}
+
+/* In probation the disk's word is not enough, and what it gives back is looked at here, at once. */
+bool jsonl_file_start_sync(struct jsonl_file *file)
+{
+    if (file->syncing || file->synced_end == file->end)
+        return true;
+    if (!file->beside && file->ops->beside && !file->sync_never && file->probation == 0)
+        file->beside = sync_beside_open(file->ops);
+    if (!file->beside || file->probation > 0)
+        return jsonl_file_sync(file);
+    file->syncing = true;
+    file->syncing_end = file->end;
+    file->syncing_seq = file->last_seq;
+    file->syncing_since_us = file->ops->now_us(file->ops->arg);
+    sync_beside_start(file->beside, file->fd);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "sinks/file_ops.h"
 #include "sinks/jsonl_recover.h"
 #include "segment.h"
+#include "sinks/sync_beside.h"
 
 /* Encoded lines that wait to be written, each with its line break. */
 struct pending_line {
@@ -48,6 +49,9 @@ struct jsonl_file {
     int64_t before_end, before_seq;     /* where the last sync began */
     int probation;                      /* so many syncs more are believed only when the disk gives the lines back */
     int64_t synced_at_us, sync_took_us; /* monotonic */
+    struct sync_beside *beside;         /* NULL: not needed yet, or not to be had */
+    bool syncing;                       /* one is under way beside; what it covers: */
+    int64_t syncing_end, syncing_seq, syncing_since_us;
     int64_t rotated_at_us;
     bool distrusted; /* a sync of this inode has failed: it must be sealed before anything else */
     bool rotated;    /* a segment more since the caller last looked */
@@ -71,6 +75,12 @@ bool jsonl_file_write(struct jsonl_file *, struct pending *);
 
 /* Makes durable what was written: synced_seq is last_seq then. */
 bool jsonl_file_sync(struct jsonl_file *);
+
+/* Has it made durable while the caller goes on, where that can be had; else as jsonl_file_sync(). The outcome comes with
+ * one of the later calls: jsonl_file_check_sync() takes it where there is one. */
+bool jsonl_file_start_sync(struct jsonl_file *);
+bool jsonl_file_check_sync(struct jsonl_file *);
+int jsonl_file_sync_fd(const struct jsonl_file *); /* readable when there is one; -1: none is under way */
 
 /* When the next sync is due: CLOCK_MONOTONIC µs; INT64_MAX: everything is synced. */
 int64_t jsonl_file_sync_due(const struct jsonl_file *);

@@ -262,4 +262,4 @@ static int64_t now_us(void *arg)
 }
 
 const struct file_ops disk_ops = {open_at,  write_at,  truncate_file, start_sync, sync_data,
-                                  sync_dir, rename_at, unlink_at,     now_us,     NULL};
+                                  sync_dir, rename_at, unlink_at,     now_us,     NULL, false};

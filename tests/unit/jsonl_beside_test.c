@@ -1,0 +1,178 @@
+/* jsonl_beside_test.c — the file's sync runs beside its writing: nothing waits for it, and nothing is acknowledged
+ * before it.
+ */
+#include "stream.h"
+
+#include <poll.h>
+#include <pthread.h>
+
+/* A disk whose syncs end when the test lets them. */
+static struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool open;
+    int begun, ended, error;
+} gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void set_gate(bool open, int error)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = open;
+    gate.error = error;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static int sync_at_gate(void *arg, int fd)
+{
+    struct disk *disk = arg;
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    pthread_mutex_lock(&gate.mutex);
+    gate.begun++;
+    pthread_cond_broadcast(&gate.changed);
+    while (!gate.open)
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    int error = gate.error;
+    gate.error = 0;
+    gate.ended++;
+    disk->syncs_after_failure += status.st_ino == disk->failed_inode;
+    if (error)
+        disk->failed_inode = status.st_ino;
+    else
+        disk->synced_bytes = status.st_size;
+    pthread_mutex_unlock(&gate.mutex);
+    errno = error;
+    return error ? -1 : 0;
+}
+
+static int setup(void **state)
+{
+    int rc = stream_setup(state);
+    struct stream *s = *state;
+    s->disk.ops.sync_data = sync_at_gate;
+    s->disk.ops.beside = true;
+    gate.begun = gate.ended = 0;
+    set_gate(false, 0);
+    return rc;
+}
+
+static int teardown(void **state)
+{
+    set_gate(true, 0);
+    return stream_teardown(state);
+}
+
+static void await_begin(int count)
+{
+    pthread_mutex_lock(&gate.mutex);
+    while (gate.begun < count)
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static int64_t size_of(const struct stream *s)
+{
+    struct stat status;
+    assert_int_equal(stat(s->path, &status), 0);
+    return status.st_size;
+}
+
+static void lines_are_written_while_a_sync_runs_and_acknowledged_after_it(void **state)
+{
+    struct stream *s = *state;
+
+    stream_events(s, 28);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK); /* 7 lines, and the sync begins */
+    await_begin(1);
+    int64_t size = size_of(s);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_true(size_of(s) > size);
+    assert_int_equal(gate.begun, 1); /* one at a time */
+    assert_int_equal(s->acked_seq, 0);
+
+    set_gate(true, 0);
+    sink_jsonl.wait(s->sink, -1, 10000); /* its end is something to be woken for */
+    assert_int_equal(gate.ended, 1);
+    set_gate(false, 0);
+    assert_int_equal(stream_turn(s), SINK_OK); /* the rest; and what that sync has covered is acknowledged */
+    assert_int_equal(s->acked_seq, 7);
+    assert_string_equal(s->position, "{\"seq\":7,\"after\":0}");
+    s->disk.clock_us += 1000000; /* the next one is due */
+    assert_int_equal(stream_turn(s), SINK_OK);
+    await_begin(2);
+    set_gate(true, 0);
+    assert_int_equal(sink_jsonl.finish(s->sink), SINK_OK);
+    stream_settle(s);
+    stream_complete(s);
+}
+
+static void a_sync_that_fails_beside_takes_back_what_was_written_since(void **state)
+{
+    struct stream *s = *state;
+
+    stream_events(s, 35);
+    set_gate(true, 0);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    sink_jsonl.wait(s->sink, -1, 10000);
+    set_gate(false, 0);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    assert_int_equal(s->acked_seq, 7);
+    s->disk.clock_us += 1000000;
+    assert_int_equal(stream_turn(s), SINK_OK);
+    await_begin(2);
+    assert_int_equal(stream_turn(s), SINK_OK); /* behind the sync that is going to fail */
+    set_gate(true, EIO);
+    sink_jsonl.wait(s->sink, -1, 10000);
+    assert_int_equal(stream_turn(s), SINK_LATER);
+    assert_non_null(strstr(s->reason, "syncing"));
+    assert_int_equal(s->acked_seq, 7);
+    stream_deliver(s);
+    stream_complete(s);
+    assert_int_equal(stream_check(s).segments, 1); /* up to 7: sealed */
+    assert_int_equal(s->disk.syncs_after_failure, 0);
+}
+
+static void a_file_is_not_renamed_while_its_sync_runs(void **state)
+{
+    struct stream *s = *state;
+
+    s->settings.jsonl.max_size_bytes = 2000;
+    s->step_us = 600000;
+    stream_events(s, 400);
+    set_gate(true, 0);
+    stream_deliver(s); /* disk_rename_at() looks whether all of it is durable */
+    stream_complete(s);
+    assert_true(stream_check(s).segments > 3);
+}
+
+static void a_reopening_waits_for_the_sync_and_loses_nothing(void **state)
+{
+    struct stream *s = *state;
+
+    stream_events(s, 14);
+    assert_int_equal(stream_open(s), SINK_OK);
+    assert_int_equal(stream_turn(s), SINK_OK);
+    await_begin(1);
+    sink_jsonl.reopen(s->sink);
+    set_gate(true, 0);
+    assert_int_equal(stream_turn(s), SINK_LATER);
+    stream_deliver(s);
+    stream_complete(s);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(lines_are_written_while_a_sync_runs_and_acknowledged_after_it),
+        TEST(a_sync_that_fails_beside_takes_back_what_was_written_since),
+        TEST(a_file_is_not_renamed_while_its_sync_runs),
+        TEST(a_reopening_waits_for_the_sync_and_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
