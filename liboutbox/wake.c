@@ -32,6 +32,9 @@ struct wake {
     bool deaf;                            /* inotify can't be had, or not for all that must be watched */
     bool listening;                       /* inotify makes the descriptor readable; not while a look is near anyway */
     bool written;                         /* the last drain saw a write to the WAL */
+    int untold;                           /* heard by wake_writes(), for the next drain to tell */
+    bool wal_lost;                        /* the WAL had its name taken: others may write to a file that isn't watched */
+    uint64_t writes;                      /* heard since it was opened; one more than that */
     int64_t pause_us;                     /* until the next look */
     char *folder, *wal;                   /* paths; what is watched may be any file instead of a WAL */
     const char *wal_name;
@@ -59,7 +62,8 @@ static void listen_for_writes(struct wake *w, bool on)
     w->listening = on;
 }
 
-/* Sets the next look. Within a short pause writes need not wake anybody: a commit writes several times. */
+/* Sets the next look. A commit writes several times: between its writes the next one need not wake anybody, a short pause
+ * does. Once a look has heard none, the next write is another commit's. */
 static void rest(struct wake *w, int64_t pause_us)
 {
     w->pause_us = pause_us < slowest(w) ? pause_us : slowest(w);
@@ -67,12 +71,12 @@ static void rest(struct wake *w, int64_t pause_us)
         .it_value = {.tv_sec = w->pause_us / 1000000, .tv_nsec = w->pause_us % 1000000 * 1000},
     };
     timerfd_settime(w->timer, 0, &when, NULL);
-    listen_for_writes(w, w->pause_us > PAUSE_BUSY_US);
+    listen_for_writes(w, w->pause_us > PAUSE_BUSY_US || !w->written);
 }
 
 void wake_found(struct wake *w)
 {
-    rest(w, w->written ? PAUSE_FIRST_US : slowest(w));
+    rest(w, w->written || w->untold ? PAUSE_FIRST_US : slowest(w));
 }
 
 /* ---- inotify ------------------------------------------------------------------------------------------------------ */
@@ -94,7 +98,7 @@ static void forget_folder(struct wake *w)
     if (w->folder_watch >= 0)
         inotify_rm_watch(w->inotify, w->folder_watch);
     w->folder_watch = -1;
-    w->deaf = true;
+    w->deaf = w->wal_lost = true;
 }
 
 static void watch_everything(struct wake *w)
@@ -122,6 +126,7 @@ static int on_folder_event(struct wake *w, const struct inotify_event *event)
     }
     if (strcmp(event->name, w->wal_name) != 0)
         return 0;
+    w->wal_lost = w->wal_lost || !(event->mask & IN_CREATE);
     watch_wal(w); /* created: what was written before the watch is found by the look that follows */
     return WAKE_LOOK;
 }
@@ -140,28 +145,40 @@ static int on_event(struct wake *w, const struct inotify_event *event)
 static int drain_inotify(struct wake *w)
 {
     _Alignas(struct inotify_event) char events[4096];
-    int fired = 0;
+    int fired = w->untold;
     ssize_t n;
 
     while (w->inotify >= 0 && (n = read(w->inotify, events, sizeof events)) > 0)
         for (char *p = events; p < events + n;) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)p;
             fired |= on_event(w, event);
+            w->writes++;
             p += sizeof *event + event->len;
         }
+    w->untold = 0;
     return fired;
+}
+
+/* inotify tells of a write before it returns to the writer, whatever process that is, and an event that is like the last
+ * one in the queue is left out only while that one is still there. */
+uint64_t wake_writes(struct wake *w)
+{
+    w->untold = drain_inotify(w);
+    if (w->untold && w->pause_us > PAUSE_FIRST_US)
+        rest(w, PAUSE_FIRST_US); /* inotify itself no longer makes the descriptor readable */
+    return w->deaf || w->wal_watch < 0 || w->wal_lost ? 0 : w->writes;
 }
 
 /* ---- The descriptor ----------------------------------------------------------------------------------------------- */
 
 /* The pause before the next look: short after a write, yet not so short that a writer of many megabytes keeps us busy. */
-static int64_t next_pause(const struct wake *w, bool looked)
+static int64_t next_pause(const struct wake *w, bool looked, bool was_written)
 {
     int64_t longer = looked ? w->pause_us + w->pause_us / 4 : w->pause_us;
 
     if (!w->written)
         return longer;
-    if (w->pause_us > PAUSE_BUSY_US)
+    if (w->pause_us > PAUSE_BUSY_US || !was_written)
         return PAUSE_FIRST_US;
     return longer < PAUSE_BUSY_US ? longer : PAUSE_BUSY_US;
 }
@@ -177,9 +194,10 @@ int wake_drain(struct wake *w)
         watch_everything(w);
         heard |= w->deaf ? 0 : WAKE_LOOK | WAKE_MOVED; /* there again, and who knows what happened meanwhile */
     }
+    bool was_written = w->written;
     w->written = heard != 0;
     if (w->written || looked)
-        rest(w, next_pause(w, looked));
+        rest(w, next_pause(w, looked, was_written));
     return fired | heard | (looked ? WAKE_LOOK : 0);
 }
 
@@ -268,6 +286,7 @@ static struct wake *open_on(const char *path, const char *suffix)
     }
     watch_everything(w);
     w->written = true; /* for all we know, just before the watch */
+    w->writes = 1;
     rest(w, PAUSE_FIRST_US);
     return w;
 }

@@ -18,6 +18,7 @@
 #define OUTBOX_WAKE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct wake;
 
@@ -41,6 +42,11 @@ enum {
 };
 int wake_drain(struct wake *);  /* never blocks; returns what fired */
 void wake_found(struct wake *); /* the look found something: no need to go on looking */
+
+/* How many times a write to the WAL was heard so far, this moment's included; 0: writes can go unheard. Where it is the
+ * same twice, and not 0, no write() of any process to that WAL began and ended between the two calls. What it hears,
+ * wake_drain() still tells. */
+uint64_t wake_writes(struct wake *);
 
 void wake_poke(struct wake *); /* from any thread or signal handler: makes the descriptor readable, WAKE_POKED */
 

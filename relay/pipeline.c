@@ -45,7 +45,10 @@ static enum stage open_database(struct pipeline *p)
     if (code != EXIT_DONE)
         return code == EXIT_PERMANENT ? broken(p) : later(p, STAGE_DATABASE);
     p->source = source_open(p->db, p->options.settings, p->reason, sizeof p->reason);
-    return p->source ? STAGE_LOCK : broken(p);
+    if (!p->source)
+        return broken(p);
+    source_use_wake(p->source, p->wake);
+    return STAGE_LOCK;
 }
 
 /* A webhook's receiver and a command can't be asked what they have; a file can. */

@@ -12,6 +12,7 @@
 #include "expression.h"
 #include "lineage.h"
 #include "source.h"
+#include "sync_ahead.h"
 #include "wal.h"
 
 static const char sql_data_version[] = "PRAGMA data_version";
@@ -27,6 +28,9 @@ static const char sql_former_sources[] = "SELECT value FROM main.outbox_meta WHE
 /* A batch is bounded by bytes too: 1,000 events of 1 MiB must not meet in memory. */
 enum { BATCH_BYTES = 4 << 20, SOURCE_MESSAGE_SIZE = 512 };
 
+/* After a sync beside the writer's: the writer needs some microseconds more until its commit can be seen; a look takes two. */
+enum { LOOKS_MAX = 25 };
+
 struct source {
     sqlite3 *db;
     const struct sink_settings *settings;
@@ -35,6 +39,7 @@ struct source {
     sqlite3_stmt *owed, *logged; /* events, from outbox_events and from change_log */
     sqlite3_stmt *bare;          /* without the expressions: the one on which they failed */
     struct buffer number;        /* see event_select_row() */
+    struct sync_ahead ahead;
 
     char source_id[17];
     int64_t lease_token, owed_after;
@@ -94,7 +99,7 @@ struct source *source_open(sqlite3 *db, const struct sink_settings *settings, ch
         snprintf(message, message_size, "out of memory");
         return NULL;
     }
-    s->db = db;
+    s->db = s->ahead.db = db;
     s->settings = settings;
     expression_confine(db, &s->budget);
     if (prepare_all(s) != SQLITE_OK) {
@@ -125,6 +130,12 @@ void source_expect(struct source *s, const char *source_id, int64_t lease_token,
     s->lease_token = lease_token;
     s->owed_after = owed_after;
     s->seen_version = 0;
+}
+
+void source_use_wake(struct source *s, struct wake *wake)
+{
+    s->ahead.wake = wake;
+    s->ahead.writes = wake ? wake_writes(wake) : 0;
 }
 
 const char *source_message(const struct source *s)
@@ -337,21 +348,42 @@ static enum source_result read_transaction(struct source *s, struct batch *b)
     return b->result;
 }
 
+/* A second sync of the same file would say ok without having written anything. */
+static enum source_result sync_failed(struct source *s, int rc)
+{
+    snprintf(s->message, sizeof s->message, "the WAL could not be synced (%s): check the disk before restarting",
+             sqlite3_errstr(rc));
+    return SOURCE_BROKEN;
+}
+
 /* What was read may stand in the WAL unsynced, where a power cut would take it back after it was delivered. version was
  * asked before the transaction began: where it is the one of the last sync, nothing was committed since. */
 static enum source_result make_durable(struct source *s, int64_t version)
 {
     if (version == s->synced_version)
         return SOURCE_OK;
-    int rc = wal_sync(s->db);
-    if (rc != SQLITE_OK) {
-        /* A second sync of the same file would say ok without having written anything. */
-        snprintf(s->message, sizeof s->message, "the WAL could not be synced (%s): check the disk before restarting",
-                 sqlite3_errstr(rc));
-        return SOURCE_BROKEN;
-    }
+    int rc = sync_ahead_covers(&s->ahead) ? SQLITE_OK : wal_sync(s->db);
+    if (rc != SQLITE_OK)
+        return sync_failed(s, rc);
     s->synced_version = version;
     return SOURCE_OK;
+}
+
+/* Looks for a commit; where one was written and can't be seen yet, syncs meanwhile. *version: as last seen. */
+static enum source_result look_for_commit(struct source *s, int64_t *version)
+{
+    int rc = read_data_version(s, version);
+    if (rc != SQLITE_OK || *version != s->seen_version || !sync_ahead_wanted(&s->ahead))
+        return rc == SQLITE_OK ? SOURCE_OK : failed(s, rc);
+    rc = read_data_version(s, version);
+    if (rc != SQLITE_OK || *version != s->seen_version)
+        return rc == SQLITE_OK ? SOURCE_OK : failed(s, rc);
+    rc = sync_ahead_sync(&s->ahead);
+    if (rc != SQLITE_OK)
+        return sync_failed(s, rc);
+    for (int i = 0; rc == SQLITE_OK && *version == s->seen_version && i < LOOKS_MAX; i++)
+        rc = read_data_version(s, version);
+    return rc == SQLITE_OK ? SOURCE_OK : failed(s, rc);
 }
 
 enum source_result source_read(struct source *s, int64_t *after, int limit, source_take *take, void *arg, bool *full)
@@ -359,17 +391,15 @@ enum source_result source_read(struct source *s, int64_t *after, int limit, sour
     struct batch b = {.take = take, .arg = arg, .after = *after, .left = limit};
     int64_t version = 0;
     *full = false;
-    int rc = read_data_version(s, &version);
-    if (rc != SQLITE_OK)
-        return failed(s, rc);
-    if (version == s->seen_version)
-        return SOURCE_OK; /* nothing was committed since everything was read */
+    enum source_result result = look_for_commit(s, &version);
+    if (result != SOURCE_OK || version == s->seen_version)
+        return result; /* nothing was committed since everything was read */
     if (database_moved(s->db)) {
         snprintf(s->message, sizeof s->message,
                  "the database file was moved, removed or replaced; start the relay again");
         return SOURCE_BROKEN;
     }
-    enum source_result result = read_transaction(s, &b);
+    result = read_transaction(s, &b);
     if (result == SOURCE_OK && b.any)
         result = make_durable(s, version);
     if (result != SOURCE_OK)

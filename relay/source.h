@@ -16,6 +16,7 @@
 
 #include "settings.h"
 #include "sink.h"
+#include "wake.h"
 
 struct source;
 
@@ -39,6 +40,10 @@ void source_close(struct source *); /* NULL is fine; db stays open */
 
 /* The expressions of one sink, before anything is started. False: one line for exit 2. */
 bool source_check_expressions(sqlite3 *db, const struct sink_settings *settings, char *message, size_t message_size);
+
+/* Lets it sync the WAL beside a writer that does so, at the moments that wake hears (sync_ahead.h). Borrowed until
+ * source_close(); NULL: it syncs after each read. */
+void source_use_wake(struct source *, struct wake *);
 
 /* What must still hold at each read: the database's source, and the lease token (0: an unregistered consumer, which
  * has none). Rows up to owed_after are no longer owed to this consumer and are read from change_log; INT64_MAX: all. */
