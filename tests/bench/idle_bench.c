@@ -1,4 +1,4 @@
-/* idle_bench.c — what the relay costs when nothing happens, and how soon a commit is a line in the file. */
+/* idle_bench.c — what the relay costs when nothing happens. */
 #include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 #include "backlog.h"
 #include "child.h"
 
-enum { COMMITS = 1000, IDLE_SECONDS = 5, PATIENCE_SECONDS = 20 };
+enum { IDLE_SECONDS = 5, PATIENCE_SECONDS = 20 };
 
 static int64_t size_of(const char *path)
 {
@@ -59,7 +59,6 @@ static double cpu_of(pid_t pid)
 int main(void)
 {
     char dir[] = "/var/tmp/outbox-bench-XXXXXX", db[128], path[128], log[128], command[160];
-    double lags[COMMITS];
     outbox *ob;
     if (!mkdtemp(dir))
         bench_die("mkdtemp", dir);
@@ -73,19 +72,6 @@ int main(void)
     if (outbox_emit(ob, "t", "k", "{}", -1, NULL, NULL) != OUTBOX_OK)
         bench_die("emit", outbox_errmsg(ob));
     await_growth(path, 0);
-    struct timespec pause = {0, 5000000}; /* between two commits, so that each finds the relay asleep */
-    for (int i = 0; i < COMMITS; i++) {
-        nanosleep(&pause, NULL);
-        int64_t before = size_of(path);
-        if (outbox_emit(ob, "t", "k", "{\"a\":1}", -1, NULL, NULL) != OUTBOX_OK)
-            bench_die("emit", outbox_errmsg(ob));
-        double committed = bench_now();
-        await_growth(path, before);
-        lags[i] = bench_now() - committed;
-    }
-    double median = bench_median(lags, COMMITS);
-    printf("%-52s %11.0f µs %30s %5s\n", "commit to line in the file, median", median * 1e6, "", "< 120");
-    printf("%-52s %11.0f µs %30s %5s\n", "  its 99th percentile", lags[COMMITS * 99 / 100] * 1e6, "", "< 300");
     struct timespec settle = {2, 0}, idle = {IDLE_SECONDS, 0};
     nanosleep(&settle, NULL);
     long wakes = wakes_of(pid);
