@@ -10,16 +10,22 @@
 
 # ---- Two sinks to one host, each with credentials of its own
 
-# A receiver that keeps connections open, and notes of each request from which port it came and what it brought.
+# A receiver that keeps connections open, and notes of each request over which of them it came and what it brought.
 cat >"$TMP/keeper.py" <<'END'
-import http.server, os
+import http.server, itertools, os
+
+numbers = itertools.count(1)
 
 class Keeper(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def setup(self):
+        super().setup()
+        self.number = next(numbers)
+
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        os.write(1, f"{self.client_address[1]} {self.headers['Authorization']}\n".encode())  # whole, whoever else writes
+        os.write(1, f"{self.number} {self.headers['Authorization']}\n".encode())  # whole, whoever else writes
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
