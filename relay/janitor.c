@@ -5,6 +5,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "clock.h"
 #include "janitor.h"
@@ -38,6 +39,11 @@ static const char sql_logged[] =
 
 static const char sql_drop_logged[] = "DELETE FROM main.change_log WHERE seq = ?1";
 
+/* 2: INCREMENTAL. FULL gives back by itself, at each commit. */
+static const char sql_free_pages[] = "SELECT freelist_count FROM pragma_freelist_count, pragma_auto_vacuum"
+                                     " WHERE auto_vacuum = 2";
+
+enum { SLICE_PAGES_MIN = 8, SLICE_PAGES_MAX = 256 };
 enum { SLICE_ROWS_MIN = 16, SLICE_LONG_US = 10000, SLICE_SHORT_US = 3000 };
 
 /* What one slice may delete. */
@@ -50,7 +56,7 @@ struct harvest {
 
 void janitor_init(struct janitor *j, sqlite3 *db)
 {
-    *j = (struct janitor){.db = db, .slice_rows = JANITOR_SLICE_ROWS / 4};
+    *j = (struct janitor){.db = db, .slice_rows = JANITOR_SLICE_ROWS / 4, .slice_pages = SLICE_PAGES_MIN};
 }
 
 /* A duration of outbox_meta. NULL, the word for "for ever", is INT64_MAX. */
@@ -149,13 +155,14 @@ static int drop(struct janitor *j, const struct harvest *h)
     return rc;
 }
 
-/* Large rows make a slice long: fewer of them next time, so that a writer never waits long for the lock. */
-static void adapt(struct janitor *j, int64_t took_us)
+/* Large rows, or a slow disk, make a slice long: less next time, so that a writer never waits long for the lock. */
+static int adapted(int amount, int least, int most, int64_t took_us)
 {
-    if (took_us > SLICE_LONG_US && j->slice_rows > SLICE_ROWS_MIN)
-        j->slice_rows /= 2;
-    else if (took_us < SLICE_SHORT_US && j->slice_rows < JANITOR_SLICE_ROWS)
-        j->slice_rows = j->slice_rows * 2 < JANITOR_SLICE_ROWS ? j->slice_rows * 2 : JANITOR_SLICE_ROWS;
+    if (took_us > SLICE_LONG_US)
+        return amount / 2 > least ? amount / 2 : least;
+    if (took_us < SLICE_SHORT_US)
+        return amount * 2 < most ? amount * 2 : most;
+    return amount;
 }
 
 static enum janitor_result give_up(struct janitor *j)
@@ -165,6 +172,38 @@ static enum janitor_result give_up(struct janitor *j)
     return JANITOR_LATER;
 }
 
+static int count_free_pages(struct janitor *j, int *count)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(j->db, sql_free_pages, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    *count = rc == SQLITE_ROW ? sqlite3_column_int(st, 0) : 0;
+    sqlite3_finalize(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Each page given back is one moved from the end of the file to a free place, in a transaction as short as any. */
+static enum janitor_result give_back_pages(struct janitor *j)
+{
+    int count = 0;
+    char sql[64];
+    if (count_free_pages(j, &count) != SQLITE_OK)
+        return JANITOR_LATER;
+    if (count <= JANITOR_SPARE_PAGES)
+        return JANITOR_CLEAN;
+    count -= JANITOR_SPARE_PAGES;
+    snprintf(sql, sizeof sql, "PRAGMA main.incremental_vacuum(%d)", count < j->slice_pages ? count : j->slice_pages);
+    if (sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return JANITOR_LATER;
+    int64_t began_us = clock_monotonic_us();
+    if (sqlite3_exec(j->db, sql, NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        return give_up(j);
+    j->slice_pages = adapted(j->slice_pages, SLICE_PAGES_MIN, SLICE_PAGES_MAX, clock_monotonic_us() - began_us);
+    return JANITOR_MORE;
+}
+
 enum janitor_result janitor_slice(struct janitor *j, int64_t now_us)
 {
     struct harvest h;
@@ -172,7 +211,7 @@ enum janitor_result janitor_slice(struct janitor *j, int64_t now_us)
         return JANITOR_LATER;
     if (!h.owed_count && !h.logged_count) {
         j->swept_seq = 0;
-        return JANITOR_CLEAN;
+        return give_back_pages(j);
     }
     if (sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
         return JANITOR_LATER;
@@ -181,7 +220,7 @@ enum janitor_result janitor_slice(struct janitor *j, int64_t now_us)
     if (find(j, now_us, &h) != SQLITE_OK || drop(j, &h) != SQLITE_OK ||
         sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
         return give_up(j);
-    adapt(j, clock_monotonic_us() - began_us);
+    j->slice_rows = adapted(j->slice_rows, SLICE_ROWS_MIN, JANITOR_SLICE_ROWS, clock_monotonic_us() - began_us);
     if (h.logged_count)
         j->swept_seq = h.logged[h.logged_count - 1];
     j->owed_count += h.owed_count;

@@ -2,7 +2,8 @@
  *
  * A slice is one short write transaction of a bounded number of rows, fewer where rows are large; the caller lets others
  * have the lock in between. Nothing that a registered consumer, a failed delivery, `retain` or `history` still needs is
- * touched: all of them are read in the very transaction that deletes.
+ * touched: all of them are read in the very transaction that deletes. Where the database has auto_vacuum = INCREMENTAL,
+ * the pages that become free are given back to the file system in slices too, but for JANITOR_SPARE_PAGES.
  */
 #ifndef RELAY_JANITOR_H
 #define RELAY_JANITOR_H
@@ -11,11 +12,12 @@
 
 #include <sqlite3.h>
 
-enum { JANITOR_SLICE_ROWS = 500 };
+enum { JANITOR_SLICE_ROWS = 500, JANITOR_SPARE_PAGES = 256 /* for what is written next */ };
 
 struct janitor {
     sqlite3 *db;        /* borrowed: a writing connection */
     int slice_rows;     /* adapts to how long a slice takes */
+    int slice_pages;    /* likewise, where pages are given back */
     int64_t swept_seq;  /* change_log up to here has been looked at in this sweep */
     int64_t owed_count; /* rows deleted from outbox, from change_log, since init */
     int64_t logged_count;

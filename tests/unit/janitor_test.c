@@ -180,6 +180,35 @@ static void a_cursor_moved_back_while_it_waits_for_the_lock_counts(void **state)
     assert_string_equal(owed(f), "2,3");
 }
 
+/* A database as its owner made it: auto_vacuum must be set before the first table. Returns its free pages after the rest
+ * of 8,000 rows of 400 bytes is reclaimed. */
+static int64_t free_pages_with(struct fixture *f, const char *auto_vacuum)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = %s; VACUUM; PRAGMA journal_mode = WAL", auto_vacuum);
+    fixture_sql(f, sql);
+    fixture_sql(f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)"
+                   " INSERT INTO change_log(topic, op, payload, created_at) SELECT 't', 'emit', hex(zeroblob(200)), 1 FROM n;"
+                   "INSERT INTO outbox SELECT seq FROM change_log;"
+                   "INSERT INTO consumer_offsets(consumer, acked_seq) VALUES('c', 8000)");
+    assert_true(fixture_int(f, "PRAGMA page_count") > 2 * JANITOR_SPARE_PAGES);
+    clean(f, now_us);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 0);
+    return fixture_int(f, "PRAGMA freelist_count");
+}
+
+static void free_pages_are_given_back_where_the_database_lets_them(void **state)
+{
+    assert_int_equal(free_pages_with(*state, "INCREMENTAL"), JANITOR_SPARE_PAGES);
+    assert_string_equal(fixture_text(*state, "PRAGMA integrity_check"), "ok");
+}
+
+static void free_pages_stay_where_the_database_keeps_them(void **state)
+{
+    assert_true(free_pages_with(*state, "NONE") > JANITOR_SPARE_PAGES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +222,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_log_never_loses_what_is_owed, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_log_never_loses_what_a_failed_delivery_names, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(free_pages_are_given_back_where_the_database_lets_them, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(free_pages_stay_where_the_database_keeps_them, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_large_backlog_goes_in_slices, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_held_lock_postpones_and_harms_nothing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_cursor_moved_back_while_it_waits_for_the_lock_counts, fixture_setup,
