@@ -50,6 +50,8 @@ static char *read_all(int fd)
     size_t size = 0;
     while (text && size < SECRET_FILE_MAX) {
         ssize_t n = read(fd, text + size, SECRET_FILE_MAX - size);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n < 0) {
             secret_free(text);
             return NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "read_at.h"
 
 enum { PENDING_MAX = 512 };
 
@@ -111,14 +112,17 @@ void trail_add(struct trail *t, int64_t seq, int64_t created_at_us)
 
 static bool write_at(struct trail *t, const struct trail_entry *entries, size_t count)
 {
-    ssize_t size = (ssize_t)(count * ENTRY), n;
-    do
-        n = pwrite(t->fd, entries, (size_t)size, (off_t)(t->next * ENTRY));
-    while (n < 0 && errno == EINTR);
-    if (n >= 0 && n < size)
-        errno = ENOSPC;
+    size_t size = count * ENTRY, done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(t->fd, (const char *)entries + done, size - done, (off_t)(t->next * ENTRY + done));
+        if (n == 0)
+            errno = ENOSPC;
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return false;
+        done += n > 0 ? (size_t)n : 0;
+    }
     t->next = (t->next + count) % TRAIL_ENTRIES;
-    return n == size;
+    return true;
 }
 
 void trail_flush(struct trail *t)
@@ -181,17 +185,11 @@ bool trail_read(const struct trail *t, struct trail_entry **entries, size_t *cou
         return true;
     if (fstat(t->fd, &st) != 0)
         return false;
-    size_t most = (size_t)st.st_size / ENTRY, used = 0;
+    size_t most = (size_t)st.st_size / ENTRY;
     if (most > TRAIL_ENTRIES)
         most = TRAIL_ENTRIES;
     struct trail_entry *all = malloc(most * ENTRY + 1);
-    while (all && used < most * ENTRY) {
-        ssize_t n = pread(t->fd, (char *)all + used, most * ENTRY - used, (off_t)used);
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-    }
-    if (!all || used < most * ENTRY) {
+    if (!all || read_at(t->fd, all, most * ENTRY, 0) != (ssize_t)(most * ENTRY)) {
         free(all);
         return false;
     }

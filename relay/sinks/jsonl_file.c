@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "read_at.h"
 #include "sinks/jsonl_proof.h"
 
 enum {
@@ -184,7 +185,7 @@ static bool write_again(struct jsonl_file *file, int64_t from, int64_t to)
 
     while (from < to) {
         size_t want = to - from < (int64_t)sizeof piece ? (size_t)(to - from) : sizeof piece;
-        ssize_t n = pread(file->fd, piece, want, from);
+        ssize_t n = read_at(file->fd, piece, want, from);
         if (n <= 0)
             return fail(file, "reading it", n < 0 ? errno : EIO);
         if (!write_all(file, piece, (size_t)n, from))
@@ -366,7 +367,7 @@ static bool resolve_torn(struct jsonl_file *file, const struct buffer *text)
 
     for (int64_t at = 0; begins && at < torn;) {
         size_t want = torn - at < (int64_t)sizeof piece ? (size_t)(torn - at) : sizeof piece;
-        ssize_t n = pread(file->fd, piece, want, file->end + at);
+        ssize_t n = read_at(file->fd, piece, want, file->end + at);
         if (n <= 0)
             return fail(file, "reading it", n < 0 ? errno : EIO);
         begins = memcmp(piece, text->data + at, (size_t)n) == 0;

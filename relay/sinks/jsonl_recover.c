@@ -24,6 +24,7 @@
 #include "event_line.h"
 #include "json_scan.h"
 #include "lineage.h"
+#include "read_at.h"
 #include "sinks/jsonl_history.h"
 #include "sinks/line_reader.h"
 
@@ -218,7 +219,7 @@ static enum sink_result check_not_foreign(const struct look *look)
 {
     static const char *const beginnings[] = {"{\"seq\":", "{\"specversion\":"};
     char head[16] = {0};
-    ssize_t n = pread(look->in->fd, head, sizeof head, 0);
+    ssize_t n = read_at(look->in->fd, head, sizeof head, 0);
 
     if (n < 0)
         return read_failed(look, "the file");

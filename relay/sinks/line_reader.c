@@ -5,6 +5,8 @@
  */
 #include "sinks/line_reader.h"
 
+#include "read_at.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,7 +84,7 @@ enum line_found line_last_offset(int fd, int64_t size_bytes, int64_t *offset)
 
     for (bool last_byte = true; end > 0; last_byte = false) {
         size_t want = end < (int64_t)sizeof piece ? (size_t)end : sizeof piece;
-        ssize_t n = pread(fd, piece, want, end - (int64_t)want);
+        ssize_t n = read_at(fd, piece, want, end - (int64_t)want);
         if (n != (ssize_t)want) {
             if (n >= 0)
                 errno = EIO; /* shorter than it was a moment ago */
