@@ -152,6 +152,23 @@ static void format_text(struct buffer *line, enum log_level level, const char *t
     buffer_append_byte(line, '\n');
 }
 
+/* There is no memory for the line: the words alone, without what would have to be escaped. */
+static void write_plainly(enum log_level level, const char *time, char *words)
+{
+    char line[WORDS_SIZE + 128];
+    for (char *c = words; *c; c++)
+        if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
+            *c = '?';
+    int size = setup.format == LOG_FORMAT_JSON
+                   ? snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n", time,
+                              level_names[level], words)
+                   : snprintf(line, sizeof line, "%s%s %s %s\n", setup.journal ? level_priorities[level] : "", time,
+                              level_names[level], words);
+    if (write(STDERR_FILENO, line, (size_t)size) < 0) {
+        /* nowhere left to say so */
+    }
+}
+
 static void write_line(enum log_level level, const char *consumer, const struct delivery *about, const char *format,
                        va_list args) __attribute__((format(printf, 4, 0)));
 
@@ -166,7 +183,9 @@ static void write_line(enum log_level level, const char *consumer, const struct 
         format_json(&line, level, time, consumer, about, words);
     else
         format_text(&line, level, time, consumer, about, words);
-    if (buffer_ok(&line) && write(STDERR_FILENO, line.data, line.size) < 0) {
+    if (!buffer_ok(&line))
+        write_plainly(level, time, words);
+    else if (write(STDERR_FILENO, line.data, line.size) < 0) {
         /* nowhere left to say so */
     }
     buffer_free(&line);

@@ -44,11 +44,15 @@ static enum stage open_database(struct pipeline *p)
     int code = database_open_reader(p->options.db_path, &p->db, &p->schema, p->reason, sizeof p->reason);
     if (code != EXIT_DONE)
         return code == EXIT_PERMANENT ? broken(p) : later(p, STAGE_DATABASE);
-    p->source = source_open(p->db, p->options.settings, p->reason, sizeof p->reason);
-    if (!p->source)
-        return broken(p);
-    source_use_wake(p->source, p->wake);
-    return STAGE_LOCK;
+    bool temporary = false;
+    p->source = source_open(p->db, p->options.settings, &temporary, p->reason, sizeof p->reason);
+    if (p->source) {
+        source_use_wake(p->source, p->wake);
+        return STAGE_LOCK;
+    }
+    sqlite3_close(p->db);
+    p->db = NULL;
+    return temporary ? later(p, STAGE_DATABASE) : broken(p);
 }
 
 /* A webhook's receiver and a command can't be asked what they have; a file can. */

@@ -23,7 +23,7 @@
 #include "settings_equal.h"
 #include "source.h"
 
-enum { MESSAGE_SIZE = 1024 };
+enum { MESSAGE_SIZE = 1024, START_AGAIN_MS = 1000 };
 
 /* One reading of the settings. */
 struct generation {
@@ -38,6 +38,7 @@ struct slot {
     const struct sink_settings *settings;
     struct pipeline *pipeline; /* NULL: not started yet, or ended */
     enum pipeline_state state; /* RUNNING until it has ended */
+    bool late;                 /* it could not be started, which was said */
     bool kept;                 /* by the reload under way */
     bool leaving;              /* gone from the settings, or replaced: forgotten when it has ended */
 };
@@ -124,10 +125,16 @@ static void slot_start(struct relay *r, struct slot *slot)
         .notify_fd = r->notify_fd,
     };
     slot->pipeline = pipeline_start(&options);
-    if (slot->pipeline)
+    if (slot->pipeline) {
+        slot->late = false;
         return;
-    log_write(LOG_LEVEL_ERROR, slot->settings->consumer, "not started: out of memory, descriptors or threads");
-    slot->state = PIPELINE_TEMPORARY;
+    }
+    if (!slot->late)
+        log_write(LOG_LEVEL_ERROR, slot->settings->consumer, "not started: out of memory, descriptors or threads%s",
+                  options.once ? "" : "; trying again");
+    slot->late = true;
+    if (options.once)
+        slot->state = PIPELINE_TEMPORARY;
 }
 
 /* A consumer that is being replaced ends first: its successor needs its lock. */
@@ -144,6 +151,15 @@ static void start_ready(struct relay *r)
     for (struct slot *s = r->slots; s; s = s->next)
         if (!s->pipeline && s->state == PIPELINE_RUNNING && !r->stopping && !has_predecessor(r, s))
             slot_start(r, s);
+}
+
+/* How long the supervisor may sleep: what could not be started is tried again. */
+static int patience_ms(const struct relay *r)
+{
+    for (const struct slot *s = r->slots; s; s = s->next)
+        if (s->late && !s->pipeline && s->state == PIPELINE_RUNNING)
+            return START_AGAIN_MS;
+    return -1;
 }
 
 static void stop_all(struct relay *r)
@@ -298,7 +314,8 @@ static void supervise(struct relay *r)
     while (any_running(r)) {
         struct pollfd fds[] = {{.fd = r->signal_fd, .events = POLLIN}, {.fd = r->notify_fd, .events = POLLIN}};
         uint64_t count;
-        if (poll(fds, 2, -1) < 0)
+        int ready = poll(fds, 2, patience_ms(r));
+        if (ready < 0)
             continue;
         if (fds[1].revents && read(r->notify_fd, &count, sizeof count) < 0)
             continue;

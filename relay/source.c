@@ -92,9 +92,11 @@ bool source_check_expressions(sqlite3 *db, const struct sink_settings *settings,
     return good;
 }
 
-struct source *source_open(sqlite3 *db, const struct sink_settings *settings, char *message, size_t message_size)
+struct source *source_open(sqlite3 *db, const struct sink_settings *settings, bool *temporary, char *message,
+                           size_t message_size)
 {
     struct source *s = calloc(1, sizeof *s);
+    *temporary = true;
     if (!s) {
         snprintf(message, message_size, "out of memory");
         return NULL;
@@ -102,8 +104,11 @@ struct source *source_open(sqlite3 *db, const struct sink_settings *settings, ch
     s->db = s->ahead.db = db;
     s->settings = settings;
     expression_confine(db, &s->budget);
-    if (prepare_all(s) != SQLITE_OK) {
-        snprintf(message, message_size, "reading the outbox: %s", sqlite3_errmsg(db));
+    int rc = prepare_all(s);
+    if (rc != SQLITE_OK) {
+        snprintf(message, message_size, "reading the outbox: %s",
+                 rc == SQLITE_NOMEM ? "out of memory" : sqlite3_errmsg(db));
+        *temporary = database_error_is_temporary(rc);
         source_close(s);
         return NULL;
     }

@@ -34,8 +34,10 @@ enum source_result {
  * Everything in row is SQLite's and gone afterwards. False: not taken; the batch ends before this row. */
 typedef bool source_take(void *arg, const struct source_row *row, bool wanted);
 
-/* Confines db (expression.h) and borrows it and settings until source_close(). NULL: message says why. */
-struct source *source_open(sqlite3 *db, const struct sink_settings *settings, char *message, size_t message_size);
+/* Confines db (expression.h) and borrows it and settings until source_close(). NULL: message says why, and *temporary
+ * whether that may pass. */
+struct source *source_open(sqlite3 *db, const struct sink_settings *settings, bool *temporary, char *message,
+                           size_t message_size);
 void source_close(struct source *); /* NULL is fine; db stays open */
 
 /* The expressions of one sink, before anything is started. False: one line for exit 2. */

@@ -44,10 +44,11 @@ void reread_free(struct reread *r)
 static bool open_source(struct reread *r)
 {
     char message[SINK_REASON_SIZE];
+    bool temporary; /* a retry is tried again, whatever it is */
 
     if (!r->db && database_open_reader(r->context->db_path, &r->db, NULL, message, sizeof message) != EXIT_DONE)
         return false;
-    r->source = source_open(r->db, r->context->settings, message, sizeof message);
+    r->source = source_open(r->db, r->context->settings, &temporary, message, sizeof message);
     if (r->source) /* no lease: the pipeline's reads watch that; and everything is read from change_log */
         source_expect(r->source, r->context->source, 0, INT64_MAX);
     return r->source != NULL;

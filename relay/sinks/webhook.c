@@ -27,6 +27,9 @@ static const int64_t PROBE_MAX_US = 60000000;
 enum { RECORDED_LOOK_US = 10000 };
 
 static const struct trouble_pace pace = {1000 * 1000, 60 * 1000 * 1000};
+static const struct trouble_pace memory_pace = {50 * 1000, 10 * 1000 * 1000};
+
+enum { LACKS_MOST = 6 }; /* in a row: then --once gives up */
 
 /* ---- Opening and closing --------------------------------------------------------------------------------------------- */
 
@@ -134,6 +137,24 @@ static enum sink_result trouble(struct sink *s, const char *words)
     return SINK_LATER;
 }
 
+void webhook_lacks_memory(struct sink *s)
+{
+    int64_t now_us = clock_monotonic_us();
+
+    if (now_us < s->lacking_until_us)
+        return; /* several requests of one moment */
+    s->lacks++;
+    s->lacking_until_us = trouble_report(&s->trouble, &memory_pace, s->context->settings->consumer, "out of memory",
+                                         now_us);
+}
+
+void webhook_has_memory(struct sink *s)
+{
+    if (s->lacks)
+        trouble_over(&s->trouble, s->context->settings->consumer, "the sink");
+    s->lacks = 0;
+}
+
 /* Begins afresh from what the database has: at the start, and again after a fault or when an operator moved the cursor. */
 static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
 {
@@ -147,7 +168,8 @@ static enum sink_result webhook_open(struct sink *s, struct cursor *cursor)
     window_free(s->window);
     s->down_since_us = s->down_total_us = 0;
     s->gone = s->gone_told = s->finishing = false;
-    s->retry_at_us = 0;
+    s->retry_at_us = s->lacking_until_us = 0;
+    s->lacks = 0;
     breaker_init(&s->breaker, s->settings->concurrency, at_most(s->settings->backoff_min_us, PROBE_MAX_US),
                  at_most(s->settings->backoff_max_us, PROBE_MAX_US));
     s->window = window_new(cursor->acked_seq, cursor->position, s->settings->skip_dead, free_envelope, s);
@@ -228,11 +250,11 @@ static void webhook_skip(struct sink *s, int64_t seq)
     window_pass(s->window, seq);
 }
 
-/* Whether --once has come to an end here: it does not wait out an outage, nor a receiver's Retry-After. */
+/* Whether --once has come to an end here: it does not wait out an outage, a receiver's Retry-After, or a lack of memory. */
 static bool gives_up(const struct sink *s)
 {
     return s->context->once && !window_in_flight(s->window) &&
-           (breaker_is_down(&s->breaker) || clock_monotonic_us() < s->breaker.hold_until_us);
+           (breaker_is_down(&s->breaker) || clock_monotonic_us() < s->breaker.hold_until_us || s->lacks > LACKS_MOST);
 }
 
 static enum sink_result webhook_push(struct sink *s)
@@ -247,7 +269,10 @@ static enum sink_result webhook_push(struct sink *s)
         trail_flush(s->context->trail); /* Crash before it: what was in flight comes again, and no other */
     } while (webhook_begin_events(s));
     if (gives_up(s)) {
-        snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);
+        if (s->lacks > LACKS_MOST)
+            snprintf(s->context->reason, SINK_REASON_SIZE, "out of memory");
+        else
+            snprintf(s->context->reason, SINK_REASON_SIZE, "%s is down", s->settings->url_shown);
         return SINK_LATER;
     }
     return SINK_OK;
@@ -265,10 +290,12 @@ static int64_t webhook_due(const struct sink *s)
 
     if (s->retry_at_us)
         return s->retry_at_us;
-    if (s->gone)
+    if (s->gone || !s->window) /* with --once it is not opened again */
         return INT64_MAX;
     if (held_us != INT64_MAX)
         return held_us;
+    if (now_us < s->lacking_until_us)
+        return s->lacking_until_us;
     if (!webhook_may_begin(s, now_us))
         return INT64_MAX;
     int64_t event_us = window_due_us(s->window), rate_us = rate_due_us(&s->rate, now_us);

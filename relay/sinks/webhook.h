@@ -36,8 +36,10 @@ struct sink {
     struct buffer key;
     struct breaker breaker;
     struct rate rate;
-    struct trouble trouble; /* of ours, not the endpoint's: memory, or the database */
-    int64_t retry_at_us;    /* after it: when to be opened again; 0: it is open */
+    struct trouble trouble;   /* of ours, not the endpoint's: memory, or the database */
+    int64_t retry_at_us;      /* after it: when to be opened again; 0: it is open */
+    int64_t lacking_until_us; /* no memory for a request, or for its outcome: none begins before */
+    int lacks;                /* times in a row */
     struct reread *reread;
     int64_t down_since_us, down_total_us; /* ages stand still while the endpoint is down */
 
@@ -63,6 +65,10 @@ static inline int webhook_under_way(const struct sink *s)
  * The rate has a time of its own: it isn't in webhook_may_begin(). */
 bool webhook_may_begin(const struct sink *s, int64_t now_us);
 bool webhook_begin_events(struct sink *s);
+
+/* webhook.c: there was no memory for a request, or for what became of it; and there was. Nothing of that is the event's. */
+void webhook_lacks_memory(struct sink *s);
+void webhook_has_memory(struct sink *s);
 
 /* Gives all events of a request back, as if they had not gone. */
 void webhook_return_all(struct sink *s, const struct batch *b);

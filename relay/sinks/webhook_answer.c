@@ -36,8 +36,10 @@ static int64_t up_time_us(const struct sink *s, int64_t now_us)
 /* Memory ran out before its fate could be recorded: it goes again, and the receiver knows its id. */
 static void or_return(struct sink *s, struct window_event *e, bool recorded)
 {
-    if (!recorded)
-        window_return(s->window, e);
+    if (recorded)
+        return;
+    window_return(s->window, e);
+    webhook_lacks_memory(s);
 }
 
 void webhook_settle_delivered(struct sink *s, struct window_event *e)
@@ -179,6 +181,7 @@ static void record_delivered(struct sink *s, struct window_event *e)
 static void handle_success(struct sink *s, const struct batch *b, long status)
 {
     note_alive(s);
+    webhook_has_memory(s);
     for (int i = 0; i < b->count; i++) {
         struct window_event *e = b->events[i];
         log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
@@ -208,6 +211,12 @@ static void handle_refusal(struct sink *s, const struct batch *b, const struct h
 
 static void handle_answer(struct sink *s, const struct batch *b, const struct http_answer *answer)
 {
+    if (answer->result == CURLE_OUT_OF_MEMORY) { /* ours: neither the event's nor the endpoint's, and no attempt */
+        breaker_abandoned(&s->breaker);
+        webhook_return_all(s, b);
+        webhook_lacks_memory(s);
+        return;
+    }
     switch (outcome_of(answer->result, answer->status)) {
     case OUTCOME_DELIVERED: handle_success(s, b, answer->status); return;
     case OUTCOME_RETRY: handle_failure(s, b, answer); return;

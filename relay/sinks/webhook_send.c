@@ -42,9 +42,11 @@ static bool fetch(struct sink *s, struct window_event *e)
 {
     switch (load(s, e)) {
     case REREAD_OK:
-        if (!e->item) /* no memory: soon again */
-            window_return(s->window, e);
-        return e->item != NULL;
+        if (e->item)
+            return true;
+        window_return(s->window, e);
+        webhook_lacks_memory(s);
+        return false;
     case REREAD_UNWANTED: webhook_settle_delivered(s, e); return false;
     case REREAD_GONE: webhook_settle_dead(s, e, "no longer in change_log"); return false;
     case REREAD_LATER: webhook_settle_retry(s, e, REREAD_PAUSE_US, "the database could not be read"); return false;
@@ -153,6 +155,7 @@ static bool send_batch(struct sink *s, struct http_request *request)
         !http_request_prepare(request, id, timestamp_now_us() / 1000000, &message) ||
         curl_multi_add_handle(s->loop.multi, request->easy) != CURLM_OK) {
         webhook_return_all(s, b);
+        webhook_lacks_memory(s);
         return false;
     }
     s->idle_count--;
@@ -164,7 +167,7 @@ static bool send_batch(struct sink *s, struct http_request *request)
 /* Whether another request may be begun. A SIGTERM lets only what is in flight end; --once wants all of it delivered. */
 bool webhook_may_begin(const struct sink *s, int64_t now_us)
 {
-    return s->idle_count > 0 && !s->gone && (!s->finishing || s->context->once) &&
+    return s->idle_count > 0 && !s->gone && (!s->finishing || s->context->once) && now_us >= s->lacking_until_us &&
            breaker_allows(&s->breaker, webhook_under_way(s), now_us);
 }
 

@@ -79,6 +79,7 @@ static void claim(struct pipe *p)
 bool relay_init(const char *db_path, char *path)
 {
     char message[256] = "";
+    bool temporary;
     snprintf(trail_path, sizeof trail_path, "%s.%s.trail", db_path, hook_name);
     pipes[TO_FILE].ops = &sink_jsonl;
     pipes[TO_FILE].settings = (struct sink_settings){
@@ -93,7 +94,7 @@ bool relay_init(const char *db_path, char *path)
         sql("PRAGMA synchronous = OFF");
     for (int i = 0; i < PIPES && good; i++) {
         good = database_open_reader(db_path, &pipes[i].db, &pipes[i].schema, message, sizeof message) == 0 &&
-               (pipes[i].source = source_open(pipes[i].db, &pipes[i].settings, message, sizeof message));
+               (pipes[i].source = source_open(pipes[i].db, &pipes[i].settings, &temporary, message, sizeof message));
     }
     if (!good)
         fprintf(stderr, "simulation: %s\n", message);

@@ -53,10 +53,10 @@ static bool read_with_the_kth_refused(struct fixture *f, struct sink_settings *s
     struct schema_info info;
     struct taken taken = {0};
     char message[512] = "";
-    bool full;
+    bool full, temporary;
     int64_t after = 0;
     sqlite3 *db = open_reader(f, &info);
-    struct source *s = source_open(db, settings, message, sizeof message);
+    struct source *s = source_open(db, settings, &temporary, message, sizeof message);
     assert_non_null(s);
     source_expect(s, info.source, 0, 0);
 

@@ -73,11 +73,12 @@ static int teardown(void **state)
 static void open_source(struct reading *r, int64_t owed_after)
 {
     char message[512] = "";
+    bool temporary;
     close_source(r);
     fixture_sql(r->f, "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token) VALUES('c', 0, 1)"
                       " ON CONFLICT DO NOTHING");
     r->db = open_reader(r->f, &r->info);
-    r->source = source_open(r->db, &r->settings, message, sizeof message);
+    r->source = source_open(r->db, &r->settings, &temporary, message, sizeof message);
     if (!r->source)
         fail_msg("%s", message);
     source_expect(r->source, r->info.source, 1, owed_after);
