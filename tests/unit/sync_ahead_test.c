@@ -74,6 +74,7 @@ static void read_during(void)
 static int setup(void **state)
 {
     struct reading *r = calloc(1, sizeof *r);
+    bool temporary;
     char message[512] = "";
     void *fixture = NULL;
     int rc = fixture_setup(&fixture);
@@ -82,7 +83,7 @@ static int setup(void **state)
     fixture_sql(r->f, "INSERT INTO consumer_offsets(consumer, acked_seq, lease_token) VALUES('c', 0, 1)");
     r->wake = wake_open(r->f->path);
     r->db = open_reader(r->f, &r->info);
-    r->source = source_open(r->db, &r->settings, message, sizeof message);
+    r->source = source_open(r->db, &r->settings, &temporary, message, sizeof message);
     assert_non_null(r->source);
     source_expect(r->source, r->info.source, 1, 0);
     source_use_wake(r->source, r->wake);
