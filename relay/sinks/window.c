@@ -431,10 +431,10 @@ bool window_settle(struct window *w, struct settlement *out)
     if (!w->news)
         return false;
     int64_t acked_seq = w->fresh ? w->fresh->seq - 1 : w->last_seq;
-    *out = (struct settlement){
-        .acked_seq = acked_seq,
-        .position = position_text(w, acked_seq),
-    };
+    const char *position = position_text(w, acked_seq);
+    if (!buffer_ok(&w->position)) /* a kill would repeat what a cursor without it forgets */
+        return false;
+    *out = (struct settlement){.acked_seq = acked_seq, .position = position};
     change_list_give(&w->changes, out);
     DL_CONCAT(w->told, w->untold);
     w->untold = NULL;

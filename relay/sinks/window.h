@@ -98,7 +98,7 @@ size_t window_fresh(const struct window *);     /* events not settled, in flight
 size_t window_in_flight(const struct window *); /* fresh or not */
 int64_t window_retrying(const struct window *); /* stepped aside, and not dead or behind a dead one */
 
-/* As sink_ops.settle: true where there is more to record than at the last call. */
+/* As sink_ops.settle: true where there is more to record than at the last call. Out of memory it says so later. */
 bool window_settle(struct window *, struct settlement *out);
 
 void window_touch(struct window *); /* the next window_settle has something to say, whether anything changed or not */
