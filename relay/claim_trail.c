@@ -5,6 +5,7 @@
  */
 #include "claim_trail.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,7 +110,8 @@ static bool merge_position(const struct judge *j, const char *position, struct b
     struct position_writer writer;
     int64_t last = j->acked_seq;
     int range = 0;
-    position_parse(&settled, position); /* what it can't read counts as nothing, here as at the sink */
+    if (!position_parse(&settled, position) && errno == ENOMEM) /* what isn't ours counts as nothing, as at the sink */
+        return false;
     position_begin(&writer, out);
     for (size_t i = 0; i <= j->count; i++) {
         int64_t seq = i < j->count ? j->entries[i].seq : INT64_MAX;
@@ -195,8 +197,10 @@ int claim_trail_apply(sqlite3 *db, const struct sink_settings *settings, const s
     struct judge j = {.db = db, .consumer = settings->consumer, .found = found, .acked_seq = cursor->acked_seq};
     int rc = SQLITE_OK;
     *count = 0;
-    if (!trail_read(trail, &j.entries, &j.count) || j.count == 0)
-        goto done; /* without it more is delivered again, and nothing less */
+    if (!trail_read(trail, &j.entries, &j.count)) /* without it more is delivered again, and nothing less */
+        return errno == ENOMEM ? SQLITE_NOMEM : SQLITE_OK;
+    if (j.count == 0)
+        goto done;
     rc = prepare(&j);
     if (rc == SQLITE_OK)
         rc = judge_all(&j);

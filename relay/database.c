@@ -152,6 +152,11 @@ int64_t database_last_seq(sqlite3 *db)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? seq : -(int64_t)rc;
 }
 
+int database_roll_back(sqlite3 *db)
+{
+    return sqlite3_get_autocommit(db) ? SQLITE_OK : sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 bool database_moved(sqlite3 *db)
 {
     int moved = 0;

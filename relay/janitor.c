@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "database.h"
 #include "janitor.h"
 
 /* Acknowledged by every consumer of the database. No consumer: NULL, and nothing is. */
@@ -167,8 +168,7 @@ static int adapted(int amount, int least, int most, int64_t took_us)
 
 static enum janitor_result give_up(struct janitor *j)
 {
-    if (!sqlite3_get_autocommit(j->db))
-        sqlite3_exec(j->db, "ROLLBACK", NULL, NULL, NULL);
+    database_roll_back(j->db);
     return JANITOR_LATER;
 }
 
@@ -207,6 +207,8 @@ static enum janitor_result give_back_pages(struct janitor *j)
 enum janitor_result janitor_slice(struct janitor *j, int64_t now_us)
 {
     struct harvest h;
+    if (database_roll_back(j->db) != SQLITE_OK)
+        return JANITOR_LATER;
     if (find(j, now_us, &h) != SQLITE_OK) /* a look without the write lock: mostly there is nothing to do */
         return JANITOR_LATER;
     if (!h.owed_count && !h.logged_count) {

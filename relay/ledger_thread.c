@@ -48,8 +48,7 @@ static void failed(struct ledger *l, int rc)
 {
     char words[SINK_REASON_SIZE / 2];
     snprintf(words, sizeof words, "%s", sqlite3_errmsg(l->db));
-    if (!sqlite3_get_autocommit(l->db))
-        sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+    database_roll_back(l->db);
     if ((rc & 0xff) == SQLITE_FULL)
         wal_keeper_relieve(&l->keeper);
     int64_t now = clock_monotonic_us();
@@ -84,7 +83,8 @@ static int begin(struct ledger *l)
 {
     if (database_moved(l->db))
         return SQLITE_READONLY_DBMOVED;
-    return sqlite3_exec(l->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    int rc = database_roll_back(l->db);
+    return rc == SQLITE_OK ? sqlite3_exec(l->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) : rc;
 }
 
 /* ---- Settlements -------------------------------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ static enum ledger_result run_claim(struct ledger *l, struct ledger_consumer *c)
     if (result == CLAIM_OK) /* the COMMIT failed */
         free(c->claim.cursor.position);
     if (result == CLAIM_BROKEN) { /* this consumer's own trouble */
-        sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+        database_roll_back(l->db);
         return LEDGER_BROKEN;
     }
     snprintf(c->reason, sizeof c->reason, "the database cannot be written now: %s", sqlite3_errmsg(l->db));

@@ -349,8 +349,8 @@ static enum source_result read_transaction(struct source *s, struct batch *b)
     b->result = check_standing(s, b);
     if (b->result == SOURCE_OK)
         read_rows(s, b);
-    sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
-    return b->result;
+    rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+    return b->result == SOURCE_OK && rc != SQLITE_OK ? failed(s, rc) : b->result;
 }
 
 /* A second sync of the same file would say ok without having written anything. */
@@ -377,7 +377,9 @@ static enum source_result make_durable(struct source *s, int64_t version)
 /* Looks for a commit; where one was written and can't be seen yet, syncs meanwhile. *version: as last seen. */
 static enum source_result look_for_commit(struct source *s, int64_t *version)
 {
-    int rc = read_data_version(s, version);
+    int rc = database_roll_back(s->db); /* one that is open still sees no commit any more */
+    if (rc == SQLITE_OK)
+        rc = read_data_version(s, version);
     if (rc != SQLITE_OK || *version != s->seen_version || !sync_ahead_wanted(&s->ahead))
         return rc == SQLITE_OK ? SOURCE_OK : failed(s, rc);
     rc = read_data_version(s, version);

@@ -189,7 +189,10 @@ bool trail_read(const struct trail *t, struct trail_entry **entries, size_t *cou
     if (most > TRAIL_ENTRIES)
         most = TRAIL_ENTRIES;
     struct trail_entry *all = malloc(most * ENTRY + 1);
-    if (!all || read_at(t->fd, all, most * ENTRY, 0) != (ssize_t)(most * ENTRY)) {
+    if (!all)
+        return false;
+    errno = EIO; /* for a file that is shorter than it says */
+    if (read_at(t->fd, all, most * ENTRY, 0) != (ssize_t)(most * ENTRY)) {
         free(all);
         return false;
     }

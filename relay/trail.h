@@ -51,7 +51,7 @@ void trail_recorded(struct trail *, int64_t acked_seq, bool all);
 bool trail_clear(struct trail *);
 
 /* All that is in the file, by seq, *entries to be freed. Whether it is to be believed is the caller's to find out.
- * False: it could not be read, or out of memory. */
+ * False: it could not be read, or, by errno ENOMEM, out of memory. */
 bool trail_read(const struct trail *, struct trail_entry **entries, size_t *count);
 
 uint64_t trail_seal(const char *source, int64_t lease_token, int64_t seq, int64_t floor, int64_t created_at_us);

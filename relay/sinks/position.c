@@ -58,15 +58,19 @@ bool position_parse(struct position *out, const char *text)
     *out = (struct position){0};
     if (!text || !*text)
         return true;
+    errno = EINVAL;
     if (strncmp(text, OPENING, sizeof OPENING - 1) != 0)
         return false;
     text += sizeof OPENING - 1;
     for (const char *p = text; *p; p++)
         commas += *p == ',';
     out->ranges = calloc(commas + 1, sizeof *out->ranges);
-    if (out->ranges && read_ranges(out, text))
+    if (!out->ranges)
+        return false;
+    if (read_ranges(out, text))
         return true;
     position_free(out);
+    errno = EINVAL;
     return false;
 }
 

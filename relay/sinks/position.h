@@ -20,7 +20,8 @@ struct position {
     int count;
 };
 
-/* NULL and "" are nothing settled. False: no memory, or not our text; *out is empty then, which costs repeats only. */
+/* NULL and "" are nothing settled. False: no memory (errno is ENOMEM), or not our text (EINVAL), which may be taken for
+ * nothing settled, as it costs repeats only. *out is empty then. */
 bool position_parse(struct position *out, const char *text);
 void position_free(struct position *); /* leaves it empty and valid */
 

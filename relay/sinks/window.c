@@ -6,6 +6,7 @@
  */
 #include "window.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <utlist.h>
@@ -44,7 +45,10 @@ struct window *window_new(int64_t acked_seq, const char *position, bool skip_dea
     w->skip_dead = skip_dead;
     w->free_item = free_item;
     w->arg = arg;
-    position_parse(&w->settled, position);
+    if (!position_parse(&w->settled, position) && errno == ENOMEM) {
+        free(w);
+        return NULL;
+    }
     return w;
 }
 

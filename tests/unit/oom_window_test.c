@@ -103,7 +103,7 @@ static bool run(bool skip_dead, char *text, size_t size)
                                          .answer = "busy",
                                          .answer_size = 4};
     const struct window_failure never = {.attempts = 9, .status = 400, .error = "bad"};
-    struct window *w = window_new(10, "12-13", skip_dead, free_item, NULL);
+    struct window *w = window_new(10, "{\"settled\":\"12-13,30\"}", skip_dead, free_item, NULL);
     text[0] = '\0';
     if (!w)
         return false;
