@@ -213,6 +213,10 @@ $(BUILD)/torture/%.so: tests/torture/preload/%.c
 FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
 $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
 
+# The commands, called by what has taken the place of their main().
+$(BUILD)/tests/oom_ctl_test: $(CTL_OBJ)
+$(BUILD)/tests/oom_ctl_test: private TESTED = $(filter-out %/main.o,$(CTL_OBJ))
+
 # The relay's core under a clock, a disk, a network and a chance that are the test's.
 SIMULATION_SRC := $(wildcard tests/simulation/*.c)
 SIMULATED := clock_gettime getrandom curl_multi_add_handle curl_multi_remove_handle curl_multi_info_read http_loop_run \
@@ -227,7 +231,7 @@ $(BUILD)/simulation: $(SIMULATION_SRC) $(wildcard tests/simulation/*.h) $(BUILD)
 $(BUILD)/tests/%_test: tests/unit/%_test.c $(wildcard tests/support/*.h) $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -o $@ $< $(TESTED) $(BUILD)/relay.a $(BUILD)/internal.a $(ALL_LDFLAGS) $(RELAY_LIBS) $(TEST_LIBS)
 
 # A harness and its corpus as a test, without libFuzzer; and with it, where clang has it (make fuzz).
 $(BUILD)/tests/%_fuzz: tests/fuzz/%_fuzz.c tests/fuzz/replay.c tests/fuzz/fuzz.h $(BUILD)/relay.a $(BUILD)/internal.a
@@ -296,14 +300,9 @@ model:
 	@$(call write_down,$(BUILD)/model.txt,models)
 	@exit $$(cat $(BUILD)/model.code)
 
-# What the tests run of the library and the relay. What is killed in mid-run does not count.
+# What the tests run, and what of it they leave out.
 cov: check-deps
-	@command -v gcovr >/dev/null || { echo 'cov: skipped: no gcovr here (Debian: apt-get install gcovr)'; exit 1; }
-	@find build/cov -name '*.gcda' -delete 2>/dev/null; true
-	@$(MAKE) --no-print-directory BUILD=build/cov OPTIMISE='-O1 -g --coverage -fprofile-update=atomic' LDFLAGS=--coverage test || true
-	@gcovr -r . build/cov --filter liboutbox/ --filter relay/ --exclude-throw-branches -s -o build/cov/report.txt
-	@gcovr -r . build/cov --filter liboutbox/ --filter relay/ --exclude-throw-branches --branches -o build/cov/branches.txt
-	@echo 'cov: lines in build/cov/report.txt, branches in build/cov/branches.txt'
+	@BUILD=$(BUILD) JOBS=$(JOBS) tests/coverage/run
 
 torture: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TORTURE) $(PRELOAD) $(SUPPORT) $(BUILD)/simulation \

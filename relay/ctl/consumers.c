@@ -30,7 +30,8 @@ static int list_all(const struct ctl *ctl)
     int code = ctl_open_reader(ctl, &db);
     if (code != EXIT_DONE)
         return code;
-    code = consumer_list_load(db, &list) == SQLITE_OK ? print(ctl, &list) : ctl_fail_sqlite(db, "consumer_offsets");
+    int rc = consumer_list_load(db, &list);
+    code = rc == SQLITE_OK ? print(ctl, &list) : ctl_fail_sqlite(db, rc, "consumer_offsets");
     consumer_list_free(&list);
     sqlite3_close(db);
     return code;

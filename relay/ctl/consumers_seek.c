@@ -115,7 +115,7 @@ static int move(sqlite3 *db, const struct target *t, int64_t seq, struct report 
     if (rc == SQLITE_OK)
         rc = query_run(db, NULL, sql_move, "ti", t->name, seq - 1);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "seek");
+        return ctl_fail_sqlite(db, rc, "seek");
     tell(report, t, seq, &m);
     return record(db, t, seq);
 }
@@ -136,7 +136,7 @@ static int seek_database(sqlite3 *db, const struct seek *s, const struct target 
     if (rc == SQLITE_OK)
         rc = history_unbroken(db, seq, reach.end - 1, &first);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "change_log");
+        return ctl_fail_sqlite(db, rc, "change_log");
     return first == seq ? move(db, t, seq, report) : refuse_past(seq, first, reach.end, "change_log");
 }
 
@@ -174,7 +174,7 @@ static int seek_files(sqlite3 *db, const struct seek *s, const struct target *t,
     int rc = unbegun ? query_run(db, NULL, sql_unbegin, "t", t->name)
                      : query_run(db, NULL, sql_move, "ti", t->name, seq - 1);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "consumer_offsets");
+        return ctl_fail_sqlite(db, rc, "consumer_offsets");
     if (unbegun)
         report_say(report, "%s goes on with the first line of %s", t->name, t->reads);
     else

@@ -40,7 +40,8 @@ static int refuse_reader(const struct target *t)
 static int set_state(sqlite3 *db, const char *name, const char *sql, const char *action, const char *was)
 {
     int rc = query_run(db, NULL, sql, "t", name);
-    return rc == SQLITE_OK ? operation_record(db, action, name, 0, NULL, was) : ctl_fail_sqlite(db, "consumer_offsets");
+    return rc == SQLITE_OK ? operation_record(db, action, name, 0, NULL, was)
+                           : ctl_fail_sqlite(db, rc, "consumer_offsets");
 }
 
 static int pause_step(sqlite3 *db, void *arg, struct report *report)
@@ -131,7 +132,7 @@ static int remove_row(sqlite3 *db, const struct target *t, struct report *report
     if (rc == SQLITE_OK)
         rc = query_run(db, NULL, sql_remove, "t", t->name);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "consumer_offsets");
+        return ctl_fail_sqlite(db, rc, "consumer_offsets");
     report_say(report, "%s is removed; it had acknowledged everything up to %lld", t->name, (long long)t->acked_seq);
     tell_released(report, t, others, released);
     if (failed)

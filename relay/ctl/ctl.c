@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "ctl.h"
@@ -20,7 +21,11 @@ void ctl_say(const char *format, ...)
     vsnprintf(words, sizeof words, format, args);
     va_end(args);
     text_escape(&line, words, strlen(words));
-    fprintf(stderr, "outboxctl: %.*s\n", (int)line.size, line.data);
+    /* Short of memory unescaped words are better than none; sealed of line breaks they are one line still. */
+    for (char *end = words; !buffer_ok(&line) && (end = strpbrk(end, "\n\r\033"));)
+        *end = ' ';
+    fprintf(stderr, "outboxctl: %.*s\n", buffer_ok(&line) ? (int)line.size : SAY_SIZE,
+            buffer_ok(&line) ? line.data : words);
     buffer_free(&line);
 }
 
@@ -52,10 +57,14 @@ int ctl_fail(const outbox *ob, int code)
     return ctl_exit_code(code);
 }
 
-int ctl_fail_sqlite(sqlite3 *db, const char *what)
+int ctl_fail_sqlite(sqlite3 *db, int rc, const char *what)
 {
-    ctl_say("%s: %s", what, sqlite3_errmsg(db));
-    return ctl_exit_code(code_of_sqlite(sqlite3_extended_errcode(db)));
+    /* The connection knows only its last call, and that may have been a finalize that went well. */
+    int extended = sqlite3_extended_errcode(db);
+    bool same = (extended & 0xff) == (rc & 0xff);
+    ctl_say("%s: %s", what, same ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+    int code = ctl_exit_code(code_of_sqlite(same ? extended : rc));
+    return code == EXIT_DONE ? EXIT_TEMPORARY : code;
 }
 
 int ctl_print(const struct buffer *b)
@@ -113,7 +122,7 @@ int ctl_open_reader(const struct ctl *ctl, sqlite3 **out)
         rc = harden(db);
     int exit_code = EXIT_DONE;
     if (rc != SQLITE_OK) {
-        exit_code = ctl_fail_sqlite(db, ctl->db_path);
+        exit_code = ctl_fail_sqlite(db, rc, ctl->db_path);
     } else {
         int code = schema_check(db, &info, message, sizeof message);
         exit_code = ctl_exit_code(code);

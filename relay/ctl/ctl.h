@@ -56,9 +56,9 @@ bool arguments_text(struct buffer *b, const char *argument);
 
 void ctl_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* "outboxctl: …", escaped */
 
-int ctl_exit_code(int code);                      /* of an OUTBOX_ code */
-int ctl_fail(const outbox *, int code);           /* says outbox_errmsg(), returns ctl_exit_code() */
-int ctl_fail_sqlite(sqlite3 *, const char *what); /* says the connection's last error, returns its exit code */
+int ctl_exit_code(int code);                              /* of an OUTBOX_ code */
+int ctl_fail(const outbox *, int code);                   /* says outbox_errmsg(), returns ctl_exit_code() */
+int ctl_fail_sqlite(sqlite3 *, int rc, const char *what); /* says the error, never EXIT_DONE; rc is what failed */
 
 /* Writes b to standard output. Returns EXIT_DONE, or EXIT_TEMPORARY with words where b ran out of memory. */
 int ctl_print(const struct buffer *b);

@@ -67,7 +67,7 @@ static int next_batch(struct events *e, bool *any)
 {
     int rc = read_batch(e);
     if (rc != SQLITE_OK && rc != SQLITE_NOMEM)
-        return ctl_fail_sqlite(e->db, "change_log");
+        return ctl_fail_sqlite(e->db, rc, "change_log");
     *any = e->batch.count > 0;
     if (rc == SQLITE_OK)
         encode_batch(e);
@@ -132,8 +132,9 @@ int ctl_events(struct ctl *ctl, int argc, char **argv)
     code = ctl_open_reader(ctl, &e.db);
     if (code != EXIT_DONE)
         return code;
-    if (sqlite3_prepare_v2(e.db, sql_events, -1, &e.select, NULL) != SQLITE_OK)
-        code = ctl_fail_sqlite(e.db, "change_log");
+    int rc = sqlite3_prepare_v2(e.db, sql_events, -1, &e.select, NULL);
+    if (rc != SQLITE_OK)
+        code = ctl_fail_sqlite(e.db, rc, "change_log");
     else
         code = follow ? follow_all(&e) : print_all(&e);
     sqlite3_finalize(e.select);

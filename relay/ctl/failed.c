@@ -43,8 +43,8 @@ int ctl_failed(struct ctl *ctl, int argc, char **argv)
     int code;
     if (!arguments_read(ctl, options, sizeof options / sizeof *options, 0, INT_MAX, &argc, argv, &code))
         return code;
-    code = EXIT_USAGE;
-    if (selection_read(&chosen, argc ? argc - 1 : 0, argv + 1))
+    code = selection_read(&chosen, argc ? argc - 1 : 0, argv + 1);
+    if (code == EXIT_DONE)
         code = run(ctl, argc ? argv[0] : "list", &chosen, &consent, out_of_order, reason);
     selection_free(&chosen);
     return code;

@@ -40,7 +40,7 @@ static int step(sqlite3 *db, void *arg, struct report *report)
     if (rc == SQLITE_OK)
         rc = query_run(db, &count, sql_discard, FAILED_TYPES, FAILED_ARGUMENTS(chosen));
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "failed_deliveries");
+        return ctl_fail_sqlite(db, rc, "failed_deliveries");
     if (count == 0)
         return selection_none(chosen, report);
     report_say(report, "deliveries that are given up: %lld; outbox_audit records each", (long long)count);

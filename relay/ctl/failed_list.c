@@ -82,11 +82,11 @@ static int list(const struct ctl *ctl, sqlite3 *db, const struct selection *chos
             add_row(&table, st, timestamp_now_us());
     }
     sqlite3_finalize(st);
-    if (!ctl->json && rows == 0)
+    if (rc == SQLITE_DONE && !ctl->json && rows == 0)
         ctl_say(selection_is_narrow(chosen) ? "no failed delivery matches" : "nothing has failed");
-    else if (!ctl->json && !table_render(&table, &out, text_colour(stdout)))
+    else if (rc == SQLITE_DONE && !ctl->json && !table_render(&table, &out, text_colour(stdout)))
         out.failed = true;
-    int code = rc == SQLITE_DONE ? ctl_print(&out) : ctl_fail_sqlite(db, "failed_deliveries");
+    int code = rc == SQLITE_DONE ? ctl_print(&out) : ctl_fail_sqlite(db, rc, "failed_deliveries");
     table_fini(&table);
     buffer_free(&out);
     return code;

@@ -77,7 +77,7 @@ static int look(sqlite3 *db, const char *sql, const struct selection *chosen, bo
             ctl_say("%s %lld waits behind %lld, a dead letter of the same key %s: retry or discard that one with it",
                     consumer, seq, other, key);
     } else if (rc != SQLITE_DONE) {
-        code = ctl_fail_sqlite(db, "failed_deliveries");
+        code = ctl_fail_sqlite(db, rc, "failed_deliveries");
     }
     sqlite3_finalize(st);
     return code;
@@ -98,7 +98,7 @@ static int wake_all(sqlite3 *db, const struct selection *chosen)
         rc = SQLITE_OK;
     }
     if (code == EXIT_DONE && rc != SQLITE_DONE)
-        code = ctl_fail_sqlite(db, "failed_deliveries");
+        code = ctl_fail_sqlite(db, rc, "failed_deliveries");
     sqlite3_finalize(st);
     return code;
 }
@@ -112,7 +112,7 @@ static int count(sqlite3 *db, const struct selection *chosen, int64_t *all, int6
         *waiting = sqlite3_column_int64(st, 1);
     }
     sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? EXIT_DONE : ctl_fail_sqlite(db, "failed_deliveries");
+    return rc == SQLITE_ROW ? EXIT_DONE : ctl_fail_sqlite(db, rc, "failed_deliveries");
 }
 
 static int step(sqlite3 *db, void *arg, struct report *report)
@@ -129,9 +129,11 @@ static int step(sqlite3 *db, void *arg, struct report *report)
         code = look(db, sql_overtaken, chosen, true);
     if (code == EXIT_DONE)
         code = wake_all(db, chosen);
-    if (code == EXIT_DONE &&
-        query_run(db, NULL, sql_retry, FAILED_TYPES "i", FAILED_ARGUMENTS(chosen), timestamp_now_us()) != SQLITE_OK)
-        code = ctl_fail_sqlite(db, "failed_deliveries");
+    if (code != EXIT_DONE)
+        return code;
+    int rc = query_run(db, NULL, sql_retry, FAILED_TYPES "i", FAILED_ARGUMENTS(chosen), timestamp_now_us());
+    if (rc != SQLITE_OK)
+        return ctl_fail_sqlite(db, rc, "failed_deliveries");
     report_say(report, "deliveries that are tried again now: %lld; that follow them in the order of their keys: %lld",
                (long long)(all - waiting), (long long)waiting);
     field_int(&report->fields, "retried", all - waiting);

@@ -19,29 +19,30 @@ static bool read_status(struct selection *s)
     return false;
 }
 
-static bool read_seqs(struct selection *s, int count, char **seqs)
+static int read_seqs(struct selection *s, int count, char **seqs)
 {
     int64_t seq;
     for (int i = 0; i < count; i++) {
         if (!value_number(seqs[i], &seq)) {
             ctl_say("failed: %s is no seq", seqs[i]);
-            return false;
+            return EXIT_USAGE;
         }
         buffer_append_byte(&s->text, i ? ',' : '[');
         text_append_int(&s->text, seq);
     }
     if (!count)
-        return true;
+        return EXIT_DONE;
     buffer_append_byte(&s->text, ']');
     s->seqs = buffer_text(&s->text);
-    if (!s->seqs)
-        ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
-    return s->seqs;
+    if (s->seqs)
+        return EXIT_DONE;
+    ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
+    return EXIT_TEMPORARY;
 }
 
-bool selection_read(struct selection *s, int seq_count, char **seqs)
+int selection_read(struct selection *s, int seq_count, char **seqs)
 {
-    return read_status(s) && read_seqs(s, seq_count, seqs);
+    return read_status(s) ? read_seqs(s, seq_count, seqs) : EXIT_USAGE;
 }
 
 void selection_free(struct selection *s)

@@ -37,7 +37,7 @@ struct selection {
 #define FAILED_ARGUMENTS(s) (s)->consumer, (s)->key, (s)->state, (s)->answer, (s)->seqs
 
 /* Reads the seqs, and takes status apart. False: said. Free it either way. */
-bool selection_read(struct selection *, int seq_count, char **seqs);
+int selection_read(struct selection *, int seq_count, char **seqs);
 void selection_free(struct selection *);
 
 /* Nothing matches: a no, unless all of them were meant. Returns the exit code. */

@@ -152,11 +152,12 @@ static int show_row(const struct ctl *ctl, sqlite3 *db, sqlite3_stmt *st, struct
     d->last_error = text_of(st, LAST_ERROR);
     d->head = sqlite3_column_int64(st, HEAD);
     snprintf(d->id, sizeof d->id, "%s-%lld", d->source ? d->source : "", (long long)d->seq);
-    if (read_event(db, d) != SQLITE_DONE)
-        return ctl_fail_sqlite(db, "change_log");
+    int rc = read_event(db, d);
+    if (rc != SQLITE_DONE)
+        return ctl_fail_sqlite(db, rc, "change_log");
     buffer_clear(out);
-    int rc = (ctl->json ? append_json : append_words)(db, out, d);
-    return rc == SQLITE_OK ? ctl_print(out) : ctl_fail_sqlite(db, "failed_attempts");
+    rc = (ctl->json ? append_json : append_words)(db, out, d);
+    return rc == SQLITE_OK ? ctl_print(out) : ctl_fail_sqlite(db, rc, "failed_attempts");
 }
 
 int failed_show(struct ctl *ctl, const struct selection *chosen)
@@ -174,7 +175,7 @@ int failed_show(struct ctl *ctl, const struct selection *chosen)
         rows++;
     }
     if (code == EXIT_DONE && rc != SQLITE_DONE) {
-        code = ctl_fail_sqlite(db, "failed_deliveries");
+        code = ctl_fail_sqlite(db, rc, "failed_deliveries");
     } else if (code == EXIT_DONE && rows == 0) {
         ctl_say("no failed delivery matches");
         code = EXIT_NEGATIVE;

@@ -81,7 +81,7 @@ static int print_rows(const struct ctl *ctl, sqlite3 *db, sqlite3_stmt *st, int 
         code = ctl_print(&out);
     }
     if (code == EXIT_DONE && rc != SQLITE_DONE && rc != SQLITE_ROW)
-        code = ctl_fail_sqlite(db, "change_log");
+        code = ctl_fail_sqlite(db, rc, "change_log");
     if (code == EXIT_DONE && !ctl->json && *rows > 0) {
         out.failed = !table_render(&table, &out, text_colour(stdout));
         code = ctl_print(&out);

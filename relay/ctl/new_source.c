@@ -52,7 +52,7 @@ static int look(sqlite3 *db, struct standing *s)
         s->acked_seq = sqlite3_column_int64(st, 2);
     }
     sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? EXIT_DONE : ctl_fail_sqlite(db, "outbox_meta");
+    return rc == SQLITE_ROW ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_meta");
 }
 
 /* The rows that must be there are each changed, or nothing is. */
@@ -67,7 +67,7 @@ static int change(sqlite3 *db, const struct standing *s, int64_t after)
     if (rc == SQLITE_OK && !lifted)
         rc = query_run(db, NULL, sql_begin, "i", after);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "outbox_meta");
+        return ctl_fail_sqlite(db, rc, "outbox_meta");
     if (kept && drawn)
         return EXIT_DONE;
     ctl_say("outbox_meta lacks a row of ours; was it deleted? restore it from a backup");
@@ -91,7 +91,7 @@ static int tell(sqlite3 *db, const struct standing *s, int64_t after, struct rep
     snprintf(detail, sizeof detail, "%s at %lld, then %s", s->source, (long long)s->last_seq, source);
     sqlite3_finalize(st);
     return rc == SQLITE_ROW ? operation_record(db, "new-source", NULL, after + 1, NULL, detail)
-                            : ctl_fail_sqlite(db, "outbox_meta");
+                            : ctl_fail_sqlite(db, rc, "outbox_meta");
 }
 
 static int step(sqlite3 *db, void *arg, struct report *report)

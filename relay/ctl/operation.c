@@ -29,6 +29,7 @@ static void report_free(struct report *r)
 {
     buffer_free(&r->words);
     buffer_free(&r->fields);
+    buffer_free(&r->json);
 }
 
 void operation_actor(char *text, size_t size)
@@ -48,16 +49,33 @@ int operation_record(sqlite3 *db, const char *action, const char *consumer, int6
     char actor[ACTOR_SIZE];
     operation_actor(actor, sizeof actor);
     int rc = query_run(db, NULL, sql_record, "itttitt", timestamp_now_us(), actor, action, consumer, seq, key, detail);
-    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, "outbox_audit");
+    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_audit");
+}
+
+/* What will be printed, while it may still fail. */
+static bool compose(const struct ctl *ctl, struct report *report)
+{
+    if (ctl->json) {
+        field_open(&report->json, '{');
+        buffer_append(&report->json, report->fields.data, report->fields.size);
+        field_bool(&report->json, "dry_run", report->dry_run);
+        field_close(&report->json, '}');
+        buffer_append_byte(&report->json, '\n');
+    }
+    return buffer_text(&report->words) && buffer_ok(&report->fields) && buffer_ok(&report->json);
 }
 
 /* One transaction around the step, kept or rolled back. */
-static int perform(outbox *ob, operation_step *step, void *arg, bool keep, struct report *report)
+static int perform(const struct ctl *ctl, outbox *ob, operation_step *step, void *arg, bool keep, struct report *report)
 {
     int code = outbox_begin(ob);
     if (code != OUTBOX_OK)
         return ctl_fail(ob, code);
     int exit_code = step(outbox_db(ob), arg, report);
+    if (exit_code == EXIT_DONE && !compose(ctl, report)) {
+        ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
+        exit_code = EXIT_TEMPORARY;
+    }
     if (exit_code != EXIT_DONE || !keep || report->empty) {
         outbox_rollback(ob);
         return exit_code;
@@ -66,29 +84,16 @@ static int perform(outbox *ob, operation_step *step, void *arg, bool keep, struc
     return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(ob, code);
 }
 
-static int tell(const struct ctl *ctl, struct report *report, bool dry_run)
+static int tell(const struct ctl *ctl, const struct report *report)
 {
-    struct buffer out = {0};
-    const char *words = buffer_text(&report->words);
-    if (!words || !buffer_ok(&report->fields)) {
-        ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
-        return EXIT_TEMPORARY;
-    }
-    if (!ctl->json) {
-        for (const char *end; (end = strchr(words, '\n')); words = end + 1)
-            ctl_say("%.*s", (int)(end - words), words);
-        if (dry_run)
-            ctl_say("a dry run: nothing was changed");
-        return EXIT_DONE;
-    }
-    field_open(&out, '{');
-    buffer_append(&out, report->fields.data, report->fields.size);
-    field_bool(&out, "dry_run", dry_run);
-    field_close(&out, '}');
-    buffer_append_byte(&out, '\n');
-    int code = ctl_print(&out);
-    buffer_free(&out);
-    return code;
+    const char *words = report->words.data;
+    if (ctl->json)
+        return ctl_print(&report->json);
+    for (const char *end; (end = strchr(words, '\n')); words = end + 1)
+        ctl_say("%.*s", (int)(end - words), words);
+    if (report->dry_run)
+        ctl_say("a dry run: nothing was changed");
+    return EXIT_DONE;
 }
 
 /* Whether the answer on the terminal is yes. */
@@ -104,18 +109,18 @@ static bool ask(void)
 static int agree(const struct ctl *ctl, const struct consent *consent, outbox *ob, operation_step *step, void *arg,
                  bool *agreed)
 {
-    struct report report = {0};
+    struct report report = {.dry_run = consent->dry_run};
     *agreed = consent->yes && !consent->dry_run;
     if (*agreed)
         return EXIT_DONE;
-    int code = perform(ob, step, arg, false, &report);
+    int code = perform(ctl, ob, step, arg, false, &report);
     bool asking = !consent->dry_run && !report.empty;
     if (code == EXIT_DONE && asking && !isatty(STDIN_FILENO)) {
         ctl_say("%s: this needs --yes where there is nobody to ask; --dry-run tells what it would do",
                 ctl->command->name);
         code = EXIT_USAGE;
     } else if (code == EXIT_DONE) {
-        code = tell(ctl, &report, consent->dry_run);
+        code = tell(ctl, &report);
     }
     if (code == EXIT_DONE && asking) {
         *agreed = ask();
@@ -137,9 +142,9 @@ int operation_run(struct ctl *ctl, const struct consent *consent, operation_step
         return code;
     code = agree(ctl, consent, ob, step, arg, &agreed);
     if (code == EXIT_DONE && agreed) {
-        code = perform(ob, step, arg, true, &report);
+        code = perform(ctl, ob, step, arg, true, &report);
         if (code == EXIT_DONE)
-            code = tell(ctl, &report, false);
+            code = tell(ctl, &report);
     }
     report_free(&report);
     outbox_close(ob);

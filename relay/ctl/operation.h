@@ -16,7 +16,9 @@
 struct report {
     struct buffer words;  /* lines, each ended by a newline */
     struct buffer fields; /* members of one JSON object, without its braces */
+    struct buffer json;   /* that object, where it is wanted: made before the change is kept */
     bool empty;           /* there is nothing to do: nothing is asked */
+    bool dry_run;         /* nothing is changed, as was asked for */
 };
 
 /* A line of words. */

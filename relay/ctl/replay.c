@@ -70,8 +70,9 @@ static int check_range(sqlite3 *db, const struct replay *r, const struct target 
                 REPLAY_MAX, (long long)r->from + REPLAY_MAX - 1, t->name, (long long)r->from);
         return EXIT_USAGE;
     }
-    if (history_unbroken(db, r->from, to, &first) != SQLITE_OK)
-        return ctl_fail_sqlite(db, "change_log");
+    int rc = history_unbroken(db, r->from, to, &first);
+    if (rc != SQLITE_OK)
+        return ctl_fail_sqlite(db, rc, "change_log");
     if (first == r->from)
         return EXIT_DONE;
     if (first > to)
@@ -90,7 +91,7 @@ static int set_aside(sqlite3 *db, const struct replay *r, const struct target *t
     if (rc == SQLITE_OK)
         rc = query_int(db, &all, sql_count, "ii", r->from, to);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(db, "failed_deliveries");
+        return ctl_fail_sqlite(db, rc, "failed_deliveries");
     report_say(report, "events from %lld to %lld that %s is sent again: %lld", (long long)r->from, (long long)to,
                t->name, (long long)added);
     if (all > added)

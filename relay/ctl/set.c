@@ -48,7 +48,7 @@ static int store(sqlite3 *db, const struct setting *s, int64_t value, bool forev
             sqlite3_bind_int64(st, 2, value);
         rc = sqlite3_step(st);
     }
-    int code = rc == SQLITE_DONE ? EXIT_DONE : ctl_fail_sqlite(db, "outbox_meta");
+    int code = rc == SQLITE_DONE ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_meta");
     sqlite3_finalize(st);
     if (code == EXIT_DONE && sqlite3_changes(db) == 0) {
         ctl_say("outbox_meta has no row %s; was it deleted? restore it from a backup", s->stored);

@@ -145,7 +145,8 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
     code = ctl_open_reader(ctl, &db);
     if (code != EXIT_DONE)
         return code;
-    code = status_gather(db, &s) == SQLITE_OK ? print(ctl, &s) : ctl_fail_sqlite(db, "status");
+    int rc = status_gather(db, &s);
+    code = rc == SQLITE_OK ? print(ctl, &s) : ctl_fail_sqlite(db, rc, "status");
     status_free(&s);
     sqlite3_close(db);
     return code;

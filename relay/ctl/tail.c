@@ -46,7 +46,7 @@ static int attach_own(struct tail *t, const char *path)
     int rc = sqlite3_open_v2(path, &t->own_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                              NULL);
     if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(t->own_db, path);
+        return ctl_fail_sqlite(t->own_db, rc, path);
     sqlite3_busy_timeout(t->own_db, BUSY_TIMEOUT_MS);
     wal_keeper_init(&t->keeper, t->own_db);
     int code = outbox_attach(t->own_db, NULL, &t->ob);
@@ -131,8 +131,9 @@ static int open_reader(struct tail *t)
     outbox_reader_close(t->reader);
     t->reader = NULL;
     /* Crash here: it is registered, and begins at the stream's start. */
-    if (query_run(db, NULL, sql_place, "ti", t->consumer, t->from_seq - 1) != SQLITE_OK)
-        return ctl_fail_sqlite(db, "consumer_offsets");
+    int rc = query_run(db, NULL, sql_place, "ti", t->consumer, t->from_seq - 1);
+    if (rc != SQLITE_OK)
+        return ctl_fail_sqlite(db, rc, "consumer_offsets");
     return open_once(t);
 }
 

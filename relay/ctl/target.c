@@ -79,7 +79,7 @@ int target_find(sqlite3 *db, const char *name, struct target *out)
         ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
         return EXIT_TEMPORARY;
     }
-    return rc == SQLITE_DONE ? say_unknown(db, name) : ctl_fail_sqlite(db, "consumer_offsets");
+    return rc == SQLITE_DONE ? say_unknown(db, name) : ctl_fail_sqlite(db, rc, "consumer_offsets");
 }
 
 void target_free(struct target *t)
@@ -101,5 +101,5 @@ int target_refuse_writer(const struct target *t, const char *verb)
 int target_wake(sqlite3 *db, const char *name)
 {
     int rc = query_run(db, NULL, sql_wake, "t", name);
-    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, "consumer_offsets");
+    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "consumer_offsets");
 }

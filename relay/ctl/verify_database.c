@@ -195,7 +195,7 @@ int verify_database(struct verify *v, sqlite3 *db)
     int rc = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = check_all(&w);
-    int code = rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, "verify");
+    int code = rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "verify");
     if (!sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     if (code == EXIT_DONE)

@@ -83,7 +83,7 @@ static int column_of(struct check *c, const struct json_value *name)
     return -1;
 }
 
-/* The first column in which row and payload differ; NULL: none. */
+/* The first column in which row and payload differ; NULL: none, or a buffer of c has no memory. */
 static const char *difference(struct check *c, sqlite3_stmt *st)
 {
     struct json_walk walk;
@@ -94,11 +94,13 @@ static const char *difference(struct check *c, sqlite3_stmt *st)
         return "the event's payload";
     while (json_walk_member(&walk, &name, &value)) {
         int i = column_of(c, &name);
+        if (!buffer_ok(&c->name))
+            return NULL;
         if (i < 0 || i == c->table->revision || (c->capture.watched && !c->capture.watched[i]))
             continue;
         outbox_value stored = value_stored(st, ROW_IMAGE + i);
         if (!same_value(c, &value, &stored))
-            return c->table->columns[i].name;
+            return buffer_ok(&c->value) ? c->table->columns[i].name : NULL;
     }
     return NULL;
 }
@@ -148,6 +150,18 @@ static char *rows_sql(struct check *c)
     return sql;
 }
 
+/* Faults of the moment end it; NULL of them would be findings. SQLITE_OK: what is wrong is the table. */
+static int rc_of(int code)
+{
+    switch (code) {
+    case OUTBOX_NOMEM: return SQLITE_NOMEM;
+    case OUTBOX_INTERRUPTED: return SQLITE_INTERRUPT;
+    case OUTBOX_BUSY: return SQLITE_BUSY;
+    case OUTBOX_IO: return SQLITE_IOERR;
+    default: return SQLITE_OK;
+    }
+}
+
 static int check_rows(struct check *c)
 {
     sqlite3_stmt *st = NULL;
@@ -155,7 +169,7 @@ static int check_rows(struct check *c)
     int rc = sql ? sqlite3_prepare_v2(c->ob->db, sql, -1, &st, NULL) : SQLITE_NOMEM;
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         check_row(c, st);
-        rc = SQLITE_OK;
+        rc = buffer_ok(&c->value) && buffer_ok(&c->name) ? SQLITE_OK : SQLITE_NOMEM;
     }
     sqlite3_finalize(st);
     sqlite3_free(sql);
@@ -177,7 +191,7 @@ static int check_table(struct verify *v, outbox *ob, const char *name, int64_t w
         code = capture_read(ob, c.table, &c.capture);
     if (code == OUTBOX_OK)
         rc = check_rows(&c);
-    else
+    else if ((rc = rc_of(code)) == SQLITE_OK)
         verify_note(v, "unchecked", 0, 0, "table %s is not compared with the log: %s", name, outbox_errmsg(ob));
     capture_fini(&c.capture);
     buffer_free(&c.value);
@@ -189,9 +203,10 @@ int verify_rows(struct verify *v, sqlite3 *db, int64_t whole_from)
 {
     outbox *ob = NULL;
     sqlite3_stmt *st = NULL;
-    if (outbox_attach(db, NULL, &ob) != OUTBOX_OK)
-        return SQLITE_ERROR;
-    int rc = query_open(db, &st, sql_tables, "");
+    int rc = rc_of(outbox_attach(db, NULL, &ob));
+    if (!ob)
+        return rc == SQLITE_OK ? SQLITE_ERROR : rc;
+    rc = query_open(db, &st, sql_tables, "");
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
         rc = check_table(v, ob, (const char *)sqlite3_column_text(st, 0), whole_from);
     sqlite3_finalize(st);

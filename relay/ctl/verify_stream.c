@@ -75,7 +75,7 @@ static int read_identity(struct check *c)
     sqlite3_finalize(st);
     if (rc == SQLITE_OK)
         rc = query_int(c->db, &c->noted_seq, sql_noted, "");
-    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(c->db, "outbox_meta");
+    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(c->db, rc, "outbox_meta");
 }
 
 /* ---- A line ---- */
@@ -129,7 +129,7 @@ static int compare(struct check *c)
                            "%" PRId64 " is another event than the database's", event->seq);
         log_window_pass(&c->log);
     }
-    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(c->db, "change_log");
+    return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(c->db, rc, "change_log");
 }
 
 static int take_line(struct check *c, const char *name)
@@ -280,8 +280,9 @@ int verify_stream(struct verify *v, sqlite3 *db, const char *path)
     int code = stream_path_init(&c->path, path) ? read_identity(c) : failed(path);
     if (code == EXIT_DONE)
         code = read_files(c);
-    if (code == EXIT_DONE && query_int(db, &last_seq, sql_last_seq, "") != SQLITE_OK)
-        code = ctl_fail_sqlite(db, "sqlite_sequence");
+    int rc = code == EXIT_DONE ? query_int(db, &last_seq, sql_last_seq, "") : SQLITE_OK;
+    if (rc != SQLITE_OK)
+        code = ctl_fail_sqlite(db, rc, "sqlite_sequence");
     if (code == EXIT_DONE)
         judge(c, last_seq);
     close_all(c);
