@@ -280,12 +280,13 @@ static bool read_a_batch(struct scene *s)
     static char filter[] = "topic = 't'";
     struct taken taken = {.last = 5};
     int64_t after = 5;
-    bool full;
+    bool full, temporary = false;
     s->settings = settings_of(s->consumer);
     s->settings.filter = filter;
     arm(s);
-    struct source *source = source_open(s->db, &s->settings, s->reason, sizeof s->reason);
+    struct source *source = source_open(s->db, &s->settings, &temporary, s->reason, sizeof s->reason);
     enum source_result result = SOURCE_LATER;
+    assert_true(source || temporary);
     if (source) {
         source_expect(source, "9f86d081884c7d65", 0, 0);
         result = source_read(source, &after, 100, take_row, &taken, &full);
