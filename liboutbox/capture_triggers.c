@@ -29,9 +29,6 @@
 
 #define NOW "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000"
 
-/* Of an insert: r is what the statement gave it, at least 1, and d the key's last delete. */
-#define INSERT_REVISION "max(r, 1 + coalesce(d.revision, 0))"
-
 /* Other events may lie between the one logged and the look back for it: those of the table's own triggers. */
 #define LOOK_BACK "16"
 
@@ -49,12 +46,50 @@ static void put(struct writer *w, const char *text)
     sqlite3_str_appendall(w->sql, text);
 }
 
-static void begin(struct writer *w, const char *what, const char *event)
+enum which { OF_KEY, OF_UNIQUE, OF_WATCHED, OF_ANY };
+
+static bool is_among(const struct capture *c, int column, enum which which)
+{
+    const struct column *col = &c->table->columns[column];
+    switch (which) {
+    case OF_KEY: return col->key_place > 0;
+    case OF_UNIQUE: return c->unique[column];
+    case OF_WATCHED:
+        if (c->watched)
+            return c->watched[column];
+        /* fall through */
+    case OF_ANY: return column != c->table->revision && !col->generated && !col->key_place;
+    }
+    return false;
+}
+
+/* UPDATE OF those columns: to a statement that sets none of them the trigger costs nothing. A rowid has names that are
+ * no column's, and a generated column is set by others. */
+static void put_of(struct writer *w, enum which which)
+{
+    const struct table *t = w->c->table;
+    for (int i = 0; i < t->column_count; i++)
+        if (is_among(w->c, i, which) && t->columns[i].generated)
+            return;
+    const char *comma = " OF";
+    for (int i = 0; i < t->column_count; i++) {
+        if (!is_among(w->c, i, which))
+            continue;
+        sqlite3_str_appendf(w->sql, "%s \"%w\"", comma, t->columns[i].name);
+        comma = ",";
+    }
+    if (t->rowid_alias)
+        put(w, ", rowid, _rowid_, oid");
+}
+
+static void begin(struct writer *w, const char *what, const char *event, enum which which)
 {
     w->sql = sqlite3_str_new(w->db);
     w->triggers[w->count].name = sqlite3_mprintf("outbox_capture_%s_%s", w->c->table->name, what);
-    sqlite3_str_appendf(w->sql, "CREATE TRIGGER \"%w\" %s ON \"%w\"", w->triggers[w->count].name, event,
-                        w->c->table->name);
+    sqlite3_str_appendf(w->sql, "CREATE TRIGGER \"%w\" %s", w->triggers[w->count].name, event);
+    if (which == OF_KEY || which == OF_UNIQUE)
+        put_of(w, which);
+    sqlite3_str_appendf(w->sql, " ON \"%w\"", w->c->table->name);
 }
 
 static void end(struct writer *w)
@@ -93,23 +128,6 @@ static void put_still_there(struct writer *w)
     sqlite3_str_appendf(w->sql, "EXISTS (SELECT 1 FROM \"%w\" AS o WHERE ", w->c->table->name);
     put_same_row(w, "o.", "NEW");
     sqlite3_str_appendf(w->sql, " AND o.%s IS NEW.%s)", w->revision, w->revision);
-}
-
-enum which { OF_KEY, OF_UNIQUE, OF_WATCHED, OF_ANY };
-
-static bool is_among(const struct capture *c, int column, enum which which)
-{
-    const struct column *col = &c->table->columns[column];
-    switch (which) {
-    case OF_KEY: return col->key_place > 0;
-    case OF_UNIQUE: return c->unique[column];
-    case OF_WATCHED:
-        if (c->watched)
-            return c->watched[column];
-        /* fall through */
-    case OF_ANY: return column != c->table->revision && !col->generated && !col->key_place;
-    }
-    return false;
 }
 
 /* Some column of those has changed: in bytes, whatever its collation, and 1 is not 1.0 where both can be stored.
@@ -191,47 +209,93 @@ static void put_key_check(struct writer *w)
     put(w, ";");
 }
 
-/* After the INSERT into change_log: it is there, it is owed, and its payload is not too large. */
-static void put_owe(struct writer *w, bool payload)
+/* Where the event's images are NULL because a value is odd, outbox_odd writes them. */
+static void put_odd(struct writer *w, bool before, bool payload)
+{
+    char old[300];
+    put_old_revision(w, "OLD", old, sizeof old);
+    put(w, " INSERT INTO outbox_odd(image, label, value) SELECT * FROM (VALUES (NULL, NULL, last_insert_rowid())");
+    if (before)
+        capture_write_values(w->sql, w->c, "OLD", old, "before");
+    if (payload)
+        capture_write_values(w->sql, w->c, "NEW", "(SELECT revision FROM change_log ORDER BY seq DESC LIMIT 1)",
+                             "payload");
+    sqlite3_str_appendf(w->sql,
+                        ") LIMIT -EXISTS (SELECT 1 FROM change_log WHERE seq = last_insert_rowid() AND %s IS NULL);"
+                        " DELETE FROM outbox_odd WHERE place = 1;",
+                        before && payload ? "payload || before"
+                        : before          ? "before"
+                                          : "payload");
+}
+
+/* Right after the INSERT into change_log: it is there. */
+static void put_refused(struct writer *w)
 {
     put_refusal(w, "ignored", "change_log did not take the event");
-    put(w, " WHERE changes() <> 1; INSERT INTO outbox(seq) VALUES (last_insert_rowid());");
+    put(w, " WHERE changes() <> 1;");
+}
+
+/* It is owed, and its payload is not too large. */
+static void put_owe(struct writer *w, bool before, bool payload)
+{
+    put(w, " INSERT INTO outbox(seq) VALUES (last_insert_rowid());");
+    put_odd(w, before, payload);
     if (!payload)
         return;
     put_refusal(w, "too big", "the row as JSON is larger than max-payload");
-    put(w, " FROM change_log WHERE seq = last_insert_rowid() AND length(CAST(payload AS BLOB)) >"
+    put(w, " FROM change_log WHERE seq = (SELECT max(seq) FROM change_log) AND length(CAST(payload AS BLOB)) >"
            " (SELECT value FROM outbox_meta WHERE name = 'max_payload');");
 }
 
-/* The subquery has a LIMIT so that SQLite computes the key once, and the join so that it parses: its parser nests 100
- * deep and no more. */
-static void put_log_insert(struct writer *w, bool key_changed)
+/* What the statement gave it, at least 1. */
+static char *insert_revision(struct writer *w, bool key_changed)
 {
-    put(w, " INSERT INTO change_log(topic, table_name, key, ordering_key, op, revision, payload, created_at) SELECT ");
-    put_topic_and_table(w);
-    put(w, ", k, ");
-    put_ordering_key(w, "NEW");
-    put(w, ", 'insert', " INSERT_REVISION ", ");
-    capture_write_image(w->sql, w->c, "NEW", INSERT_REVISION);
-    put(w, ", " NOW " FROM (SELECT ");
-    put_key(w, "NEW");
-    put(w, " AS k, CASE WHEN ");
+    sqlite3_str *whole = w->sql;
+    w->sql = sqlite3_str_new(w->db);
+    put(w, "CASE WHEN ");
     if (key_changed)
         sqlite3_str_appendf(w->sql, "NEW.%s IS NOT OLD.%s AND ", w->revision, w->revision);
     put_valid(w, "NEW");
-    sqlite3_str_appendf(w->sql,
-                        " THEN NEW.%s ELSE 1 END AS r LIMIT 1) LEFT JOIN change_log AS d ON d.seq = (SELECT seq"
-                        " FROM change_log WHERE op = 'delete' AND table_name = %Q AND key = k"
-                        " ORDER BY seq DESC LIMIT 1);",
-                        w->revision, w->c->table->name);
-    put_owe(w, true);
+    sqlite3_str_appendf(w->sql, " THEN NEW.%s ELSE 1 END", w->revision);
+    char *text = sqlite3_str_finish(w->sql);
+    w->sql = whole;
+    if (!text)
+        capture_spoil(w->sql);
+    return text;
+}
+
+/* Of the event just logged: one more than its key's last delete, where it has one. */
+static const char sql_after_delete[] =
+    "(SELECT d.revision + 1 FROM change_log AS d WHERE d.op = 'delete' AND d.table_name = change_log.table_name"
+    " AND d.key = change_log.key ORDER BY d.seq DESC LIMIT 1)";
+
+/* VALUES and no SELECT: a SELECT in a trigger that reads change_log would go through a temporary table. For the same
+ * reason the key's last delete is looked for afterwards. */
+static void put_log_insert(struct writer *w, bool key_changed)
+{
+    char *revision = insert_revision(w, key_changed);
+    put(w, " INSERT INTO change_log(topic, table_name, key, ordering_key, op, revision, payload, created_at) VALUES (");
+    put_topic_and_table(w);
+    put(w, ", ");
+    put_key(w, "NEW");
+    put(w, ", ");
+    put_ordering_key(w, "NEW");
+    sqlite3_str_appendf(w->sql, ", 'insert', %s, ", revision ? revision : "");
+    capture_write_image(w->sql, w->c, "NEW", revision ? revision : "");
+    put(w, ", " NOW ");");
+    sqlite3_free(revision);
+    put_refused(w);
+    sqlite3_str_appendf(w->sql, " UPDATE change_log SET revision = %s, payload = ", sql_after_delete);
+    capture_write_image(w->sql, w->c, "NEW", sql_after_delete);
+    sqlite3_str_appendf(w->sql, " WHERE seq = last_insert_rowid() AND revision < %s;", sql_after_delete);
+    put_owe(w, false, true);
 }
 
 static void put_log_delete(struct writer *w)
 {
     char before[300];
     put_old_revision(w, "OLD", before, sizeof before);
-    put(w, " INSERT INTO change_log(topic, table_name, key, ordering_key, op, revision, before, created_at) SELECT ");
+    put(w, " INSERT INTO change_log(topic, table_name, key, ordering_key, op, revision, before, created_at) VALUES (");
     put_topic_and_table(w);
     put(w, ", ");
     put_key(w, "OLD");
@@ -239,8 +303,9 @@ static void put_log_delete(struct writer *w)
     put_ordering_key(w, "OLD");
     sqlite3_str_appendf(w->sql, ", 'delete', OLD.%s + 1, ", w->revision);
     capture_write_image(w->sql, w->c, "OLD", before);
-    put(w, ", " NOW ";");
-    put_owe(w, false);
+    put(w, ", " NOW ");");
+    put_refused(w);
+    put_owe(w, true, false);
 }
 
 /* ---- Displaced rows ---- */
@@ -250,9 +315,9 @@ static void put_leftovers(struct writer *w)
     sqlite3_str_appendf(w->sql, "EXISTS (SELECT 1 FROM outbox_displaced WHERE table_name = %Q)", w->c->table->name);
 }
 
-static void put_conflicts(struct writer *w, bool update)
+static void put_conflict_condition(struct writer *w, bool update)
 {
-    sqlite3_str_appendf(w->sql, "FROM \"%w\" AS o WHERE (%s)", w->c->table->name, w->c->conflicts);
+    sqlite3_str_appendf(w->sql, "(%s)", w->c->conflicts);
     if (!update)
         return;
     put(w, " AND NOT (");
@@ -260,11 +325,18 @@ static void put_conflicts(struct writer *w, bool update)
     put(w, ")");
 }
 
+static void put_conflicts(struct writer *w, bool update)
+{
+    sqlite3_str_appendf(w->sql, "FROM \"%w\" AS o WHERE ", w->c->table->name);
+    put_conflict_condition(w, update);
+}
+
 static void write_before(struct writer *w, bool update)
 {
     char before[300];
     put_old_revision(w, "o", before, sizeof before);
-    begin(w, update ? "before_update" : "before_insert", update ? "BEFORE UPDATE" : "BEFORE INSERT");
+    begin(w, update ? "before_update" : "before_insert", update ? "BEFORE UPDATE" : "BEFORE INSERT",
+          update ? OF_UNIQUE : OF_ANY);
     put(w, " WHEN ");
     if (update) {
         put_changed(w, OF_UNIQUE);
@@ -287,14 +359,27 @@ static void write_before(struct writer *w, bool update)
     capture_write_image(w->sql, w->c, "o", before);
     put(w, " ");
     put_conflicts(w, update);
-    put(w, ";");
+    put(w, "; INSERT INTO outbox_odd(image, label, value) SELECT NULL, ");
+    sqlite3_str_appendf(w->sql, "%Q, NULL UNION ALL SELECT ", w->c->table->name);
+    put_key(w, "o");
+    put(w, ", n.column2, ");
+    capture_write_value_at(w->sql, w->c, "o", "n.column1");
+    put(w, " FROM (VALUES ");
+    capture_write_labels(w->sql, w->c);
+    sqlite3_str_appendf(w->sql, ") AS n CROSS JOIN \"%w\" AS o WHERE ", w->c->table->name);
+    put_conflict_condition(w, update);
+    sqlite3_str_appendf(w->sql,
+                        " LIMIT -EXISTS (SELECT 1 FROM outbox_displaced WHERE table_name = %Q AND before IS NULL);"
+                        " DELETE FROM outbox_odd WHERE place = 1;",
+                        w->c->table->name);
     end(w);
 }
 
 static void write_displaced(struct writer *w, bool update)
 {
     const struct table *t = w->c->table;
-    begin(w, update ? "update_displaced" : "insert_displaced", update ? "AFTER UPDATE" : "AFTER INSERT");
+    begin(w, update ? "update_displaced" : "insert_displaced", update ? "AFTER UPDATE" : "AFTER INSERT",
+          update ? OF_UNIQUE : OF_ANY);
     put(w, " WHEN ");
     if (update) {
         put_changed(w, OF_UNIQUE);
@@ -329,7 +414,7 @@ static void write_displaced(struct writer *w, bool update)
 
 static void write_insert(struct writer *w)
 {
-    begin(w, "insert", "AFTER INSERT");
+    begin(w, "insert", "AFTER INSERT", OF_ANY);
     put(w, " WHEN ");
     put_still_there(w);
     put(w, " BEGIN");
@@ -342,7 +427,8 @@ static void write_insert(struct writer *w)
 static void write_revision_of_insert(struct writer *w, bool key_changed)
 {
     const char *table = w->c->table->name;
-    begin(w, key_changed ? "update_key_revision" : "insert_revision", key_changed ? "AFTER UPDATE" : "AFTER INSERT");
+    begin(w, key_changed ? "update_key_revision" : "insert_revision", key_changed ? "AFTER UPDATE" : "AFTER INSERT",
+          key_changed ? OF_KEY : OF_ANY);
     put(w, " WHEN ");
     if (key_changed) {
         put_changed(w, OF_KEY);
@@ -371,22 +457,33 @@ static void put_next_revision(struct writer *w)
     sqlite3_str_appendf(w->sql, " THEN OLD.%s + 1 END", w->revision);
 }
 
+static char *next_revision(struct writer *w)
+{
+    sqlite3_str *whole = w->sql;
+    w->sql = sqlite3_str_new(w->db);
+    put_next_revision(w);
+    char *text = sqlite3_str_finish(w->sql);
+    w->sql = whole;
+    return text;
+}
+
 /* The revision has changed, and not by an UPDATE of ours: that one follows what the log says already. */
 static void put_revision_set(struct writer *w)
 {
-    sqlite3_str_appendf(w->sql, "(NEW.%s IS NOT OLD.%s AND ", w->revision, w->revision);
-    put_key(w, "NEW");
     sqlite3_str_appendf(w->sql,
-                        " NOT IN (SELECT key FROM (SELECT table_name, key, revision FROM change_log ORDER BY seq DESC"
-                        " LIMIT " LOOK_BACK ") WHERE revision = NEW.%s AND table_name = %Q))",
-                        w->revision, w->c->table->name);
+                        "(NEW.%s IS NOT OLD.%s AND NOT EXISTS (SELECT 1 FROM (SELECT key FROM"
+                        " (SELECT table_name, key, revision FROM change_log ORDER BY seq DESC LIMIT " LOOK_BACK
+                        ") WHERE revision = NEW.%s AND table_name = %Q) WHERE key = ",
+                        w->revision, w->revision, w->revision, w->c->table->name);
+    put_key(w, "NEW");
+    put(w, "))");
 }
 
 static void write_update(struct writer *w)
 {
     char before[300];
     put_old_revision(w, "OLD", before, sizeof before);
-    begin(w, "update", "AFTER UPDATE");
+    begin(w, "update", "AFTER UPDATE", OF_ANY);
     put(w, " WHEN NOT ");
     put_changed(w, OF_KEY);
     put(w, " AND (");
@@ -402,26 +499,31 @@ static void write_update(struct writer *w)
     put(w, " WHERE (");
     put_next_revision(w);
     put(w, ") IS NULL; INSERT INTO change_log(topic, table_name, key, ordering_key, op, revision, before, payload,"
-           " created_at) SELECT ");
+           " created_at) VALUES (");
     put_topic_and_table(w);
     put(w, ", ");
     put_key(w, "NEW");
     put(w, ", ");
     put_ordering_key(w, "NEW");
-    put(w, ", 'update', w, ");
+    put(w, ", 'update', ");
+    put_next_revision(w);
+    put(w, ", ");
     capture_write_image(w->sql, w->c, "OLD", before);
     put(w, ", ");
-    capture_write_image(w->sql, w->c, "NEW", "w");
-    put(w, ", " NOW " FROM (SELECT ");
-    put_next_revision(w);
-    put(w, " AS w LIMIT 1) WHERE w > 0;");
-    put_owe(w, true);
+    char *next = next_revision(w);
+    if (!next)
+        capture_spoil(w->sql);
+    capture_write_image(w->sql, w->c, "NEW", next ? next : "");
+    sqlite3_free(next);
+    put(w, ", " NOW ");");
+    put_refused(w);
+    put_owe(w, true, true);
     end(w);
 }
 
 static void write_update_key(struct writer *w)
 {
-    begin(w, "update_key", "AFTER UPDATE");
+    begin(w, "update_key", "AFTER UPDATE", OF_KEY);
     put(w, " WHEN ");
     put_changed(w, OF_KEY);
     put(w, " AND ");
@@ -442,7 +544,7 @@ static void write_update_key(struct writer *w)
 /* What was asked for stands here: this trigger is always there. */
 static void write_update_revision(struct writer *w, bool again, const char *options)
 {
-    begin(w, again ? "update_revision_again" : "update_revision", "AFTER UPDATE");
+    begin(w, again ? "update_revision_again" : "update_revision", "AFTER UPDATE", OF_ANY);
     if (!again)
         sqlite3_str_appendf(w->sql, " /* outbox capture: %s */", options);
     put(w, " WHEN ");
@@ -464,7 +566,7 @@ static void write_update_revision(struct writer *w, bool again, const char *opti
 
 static void write_delete(struct writer *w)
 {
-    begin(w, "delete", "AFTER DELETE");
+    begin(w, "delete", "AFTER DELETE", OF_ANY);
     put(w, " BEGIN");
     put_bad_revision(w);
     put(w, " WHERE NOT ");

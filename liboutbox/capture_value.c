@@ -1,19 +1,23 @@
 /* capture_value.c — see capture_value.h.
  *
- * Most rows are plain: numbers, and text of printable ASCII. The fast expression writes those and is NULL for any other,
- * and then coalesce() takes the slow road, which stands once per image and not once per column: every statement that
- * touches the table compiles this text.
- *
- * The slow road takes text apart in windows of about 1 KiB and walks each, as json_write.c does: malformed UTF-8
- * becomes U+FFFD, one per maximal bad part. A window ends where no sequence can be cut. Windows, because SQLite copies
- * a value each time it is taken apart: in one piece a megabyte would cost its square.
+ * Most rows are plain: numbers, and text of printable ASCII. The fast road writes those, and is NULL for any other; the
+ * slow one is the trigger outbox_odd_written of the schema, once for all tables: every statement that touches a table
+ * compiles its triggers, and each of them that runs allocates what all of its expressions may need. A key has to be at
+ * hand in conditions: where it may be odd, the slow road's text stands in the table's own triggers.
  */
 #include <limits.h>
+#include <string.h>
 
 #include "capture_value.h"
+#include "schema.h"
 
-/* A text that needs no escape. GLOB stops at a NUL, instr does not. */
-#define PLAIN_TEXT "GLOB '*[^] !#-[^-~]*' OR instr(%s, char(0))"
+/* A text of printable ASCII. GLOB stops at a NUL, instr does not. */
+#define PLAIN_TEXT "%1$s NOT GLOB '*[^ -~]*' AND NOT instr(%1$s, char(0))"
+
+/* NULL: not plain. GLOB finds a single character faster than anything else does. */
+static const char sql_text[] =
+    "CASE WHEN " PLAIN_TEXT " THEN CASE WHEN %1$s GLOB '*\"*' OR %1$s GLOB '*\\*'"
+    " THEN '\"' || replace(replace(%1$s, '\\', '\\\\'), '\"', '\\\"') || '\"' ELSE '\"' || %1$s || '\"' END END";
 
 /* Four decimals, exactly: the quotient of two whole doubles is the nearest to the decimal. Else as many digits as read
  * back bit for bit with the printf of SQLite 3.40. */
@@ -30,58 +34,6 @@ static const char sql_key_real[] =
     " WHEN CAST(printf('%%.16g', %1$s) AS REAL) = %1$s"
     " THEN printf('%%.16g', %1$s) || CASE WHEN printf('%%.16g', %1$s) GLOB '*[.e]*' THEN '' ELSE '.0' END"
     " ELSE printf('%%.17g', %1$s) || CASE WHEN printf('%%.17g', %1$s) GLOB '*[.e]*' THEN '' ELSE '.0' END END";
-
-/* Base64, three bytes a row. */
-#define DIGIT(n)  "(instr('0123456789ABCDEF', substr(h, " #n ", 1)) - 1)"
-#define SEXTET(v) "substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 1 + " v ", 1)"
-static const char sql_base64[] =
-    "(WITH RECURSIVE win(p, b) AS (SELECT 1, substr(%1$s, 1, 1536)"
-    " UNION ALL SELECT p + 1536, substr(%1$s, p + 1536, 1536) FROM win WHERE length(b) = 1536)"
-    " SELECT group_concat((WITH RECURSIVE g(q, h) AS (SELECT 1, hex(substr(b, 1, 3))"
-    " UNION ALL SELECT q + 3, hex(substr(b, q + 3, 3)) FROM g WHERE length(h) = 6)"
-    " SELECT coalesce(group_concat(" SEXTET(DIGIT(1) " * 4 + " DIGIT(2) " / 4") " || " SEXTET(DIGIT(2) " %% 4 * 16 + " DIGIT(3)) " || CASE WHEN length(h) < 4 THEN '=' ELSE " SEXTET(
-        DIGIT(4) " * 4 + " DIGIT(5) " / 4") " END"
-                                            " || CASE WHEN length(h) < 6 THEN '=' ELSE " SEXTET(DIGIT(
-                                                5) " %% 4 * 16 + " DIGIT(6)) " END, ''), '')"
-                                                                             " FROM g WHERE h <> ''), '') FROM win)";
-
-/* Where a window of 1,023 bytes is cut: before a byte that begins a sequence, or that can belong to none. */
-#define CUT                                                                                                            \
-    "1020 + CASE WHEN hex(substr(raw, 1021, 3)) GLOB '[89AB]?[89AB]?[89AB]?' THEN 3"                                   \
-    " WHEN hex(substr(raw, 1021, 3)) GLOB '[89AB]?[89AB]*' THEN 2"                                                     \
-    " WHEN hex(substr(raw, 1021, 3)) GLOB '[89AB]*' THEN 1 ELSE 0 END"
-
-/* How many bytes to take next, by the hexadecimal digits of eight of them; a bad part is negative. Table 3-7 of the
- * Unicode Standard, as in utf8.c; eight of ASCII and two of Chinese at once. */
-#define TAKE                                                                                                           \
-    "CASE WHEN k <> 0 THEN 0"                                                                                          \
-    " WHEN h GLOB '[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?' THEN 8 WHEN h < '8' THEN 1"                       \
-    " WHEN h GLOB 'E[13-9A-C][89AB]?[89AB]?E[13-9A-C][89AB]?[89AB]*' THEN 6"                                           \
-    " WHEN h GLOB 'C[2-9A-F][89AB]*' OR h GLOB 'D?[89AB]*' THEN 2"                                                     \
-    " WHEN h GLOB 'E[1-9A-CEF][89AB]?[89AB]*' OR h GLOB 'E0[AB]?[89AB]*' OR h GLOB 'ED[89]?[89AB]*' THEN 3"            \
-    " WHEN h GLOB 'F[1-3][89AB]?[89AB]?[89AB]*' OR h GLOB 'F0[9AB]?[89AB]?[89AB]*'"                                    \
-    " OR h GLOB 'F48?[89AB]?[89AB]*' THEN 4"                                                                           \
-    " WHEN h GLOB 'F[1-3][89AB]?[89AB]*' OR h GLOB 'F0[9AB]?[89AB]*' OR h GLOB 'F48?[89AB]*' THEN -3"                  \
-    " WHEN h GLOB 'F[1-3][89AB]*' OR h GLOB 'F0[9AB]*' OR h GLOB 'F48*' OR h GLOB 'E[1-9A-CEF][89AB]*'"                \
-    " OR h GLOB 'E0[AB]*' OR h GLOB 'ED[89]*' THEN -2 ELSE -1 END"
-
-/* What stands for the bytes taken. */
-#define PIECE                                                                                                           \
-    "CASE WHEN k < 0 THEN char(65533) WHEN h < '2' THEN CASE substr(h, 1, 2) WHEN '08' THEN '\\b' WHEN '09' THEN '\\t'" \
-    " WHEN '0A' THEN '\\n' WHEN '0C' THEN '\\f' WHEN '0D' THEN '\\r' ELSE '\\u00' || lower(substr(h, 1, 2)) END"        \
-    " WHEN h GLOB 'C285*' THEN '\\u0085' WHEN h GLOB 'E280A8*' THEN '\\u2028' WHEN h GLOB 'E280A9*' THEN '\\u2029'"     \
-    " ELSE CAST(substr(b, q, k) AS TEXT) END"
-
-/* The rows of walk come in pairs: how many bytes (k = 0, to be looked at), then those bytes taken. */
-static const char sql_text[] =
-    "(WITH RECURSIVE win(p, raw) AS (SELECT 1, substr(CAST(%1$s AS BLOB), 1, 1023)"
-    " UNION ALL SELECT p + " CUT ", substr(CAST(%1$s AS BLOB), p + " CUT ", 1023) FROM win WHERE length(raw) > 1020)"
-    " SELECT coalesce(group_concat((WITH RECURSIVE walk(q, h, k) AS (SELECT 1, hex(substr(b, 1, 8)), 0"
-    " UNION ALL SELECT q + abs(k), CASE k WHEN 0 THEN h ELSE hex(substr(b, q + abs(k), 8)) END, " TAKE
-    " FROM walk WHERE h <> '') SELECT group_concat(" PIECE ", '') FROM walk WHERE k <> 0), ''), '')"
-    " FROM (SELECT CAST(replace(replace(CAST(substr(raw, 1, " CUT
-    ") AS TEXT), '\\', '\\\\'), '\"', '\\\"') AS BLOB) AS b"
-    " FROM win LIMIT -1) WHERE 1)";
 
 /* Writes the template with every %1$s as x and %% as %. sqlite3_str has no numbered arguments. */
 static void expand(sqlite3_str *sql, const char *template, const char *x)
@@ -111,27 +63,46 @@ static char *reference(sqlite3_str *sql, const struct column *c, const char *row
     return text;
 }
 
-/* NULL for what takes the slow road. */
-static void write_fast(sqlite3_str *sql, const char *x)
+/* What a column of its affinity holds. Anything else, and what is odd, is NULL: it takes the slow road. */
+static void write_fast(sqlite3_str *sql, const struct column *c, const char *row)
 {
-    sqlite3_str_appendf(sql,
-                        "CASE typeof(%s) WHEN 'integer' THEN %s WHEN 'text' THEN CASE WHEN %s " PLAIN_TEXT
-                        " THEN NULL ELSE '\"' || %s || '\"' END WHEN 'null' THEN 'null' WHEN 'real' THEN ",
-                        x, x, x, x, x);
-    expand(sql, sql_real, x);
-    sqlite3_str_appendall(sql, " END");
+    char *x = reference(sql, c, row);
+    if (!x)
+        return;
+    bool any = c->affinity == AFFINITY_BLOB || c->affinity == AFFINITY_NUMERIC;
+    sqlite3_str_appendf(sql, "CASE typeof(%s)", x);
+    if (any || c->affinity == AFFINITY_INTEGER)
+        sqlite3_str_appendf(sql, " WHEN 'integer' THEN %s", x);
+    if (any || c->affinity == AFFINITY_TEXT) {
+        sqlite3_str_appendall(sql, " WHEN 'text' THEN ");
+        expand(sql, sql_text, x);
+    }
+    if (any || c->affinity == AFFINITY_REAL) {
+        sqlite3_str_appendall(sql, " WHEN 'real' THEN ");
+        expand(sql, sql_real, x);
+    }
+    sqlite3_str_appendall(sql, " WHEN 'null' THEN 'null' END");
+    sqlite3_free(x);
 }
 
-/* Any value, by its name x. */
-static void write_slow(sqlite3_str *sql, const char *x, const char *real)
+/* ---- The slow road's text, as the schema has it ---- */
+
+/* What stands there between two comments: an expression of `value`. */
+static void write_schema_text(sqlite3_str *sql, const char *from, const char *to)
 {
-    sqlite3_str_appendf(sql, "CASE typeof(%s) WHEN 'text' THEN '\"' || ", x);
-    expand(sql, sql_text, x);
-    sqlite3_str_appendf(sql, " || '\"' WHEN 'blob' THEN '{\"$base64\":\"' || ");
-    expand(sql, sql_base64, x);
-    sqlite3_str_appendall(sql, " || '\"}' WHEN 'real' THEN ");
-    expand(sql, real, x);
-    sqlite3_str_appendf(sql, " WHEN 'null' THEN 'null' ELSE %s END", x);
+    const char *start = strstr(schema_migrations[0], from) + strlen(from);
+    sqlite3_str_append(sql, start, (int)(strstr(start, to) - start));
+}
+
+/* Both of a column named value. */
+static void write_slow_text(sqlite3_str *sql)
+{
+    write_schema_text(sql, "/* text: */", "/* :text */");
+}
+
+static void write_slow_base64(sqlite3_str *sql)
+{
+    write_schema_text(sql, "/* base64: */", "/* :base64 */");
 }
 
 static bool is_shown(const struct capture *c, int column)
@@ -142,7 +113,7 @@ static bool is_shown(const struct capture *c, int column)
 /* A chain of || is as deep as it is long, and SQLite allows 1,000 deep: in groups. */
 enum { GROUP = 64 };
 
-static void write_fast_image(sqlite3_str *sql, const struct capture *c, const char *row, const char *revision)
+void capture_write_image(sqlite3_str *sql, const struct capture *c, const char *row, const char *revision)
 {
     const struct table *t = c->table;
     sqlite3_str_appendall(sql, "('{'");
@@ -153,43 +124,56 @@ static void write_fast_image(sqlite3_str *sql, const struct capture *c, const ch
             sqlite3_str_appendall(sql, ") || (''");
         sqlite3_str_appendf(sql, " || '%s%.*q' || ", shown++ ? "," : "", (int)t->columns[i].label_size,
                             t->columns[i].label);
-        char *x = reference(sql, &t->columns[i], row);
         if (i == t->revision)
-            sqlite3_str_appendf(sql, "coalesce(%s, 'null')", revision);
-        else if (x)
-            write_fast(sql, x);
-        sqlite3_free(x);
+            sqlite3_str_appendall(sql, revision);
+        else
+            write_fast(sql, &t->columns[i], row);
     }
     sqlite3_str_appendall(sql, ") || '}'");
 }
 
-static void write_slow_image(sqlite3_str *sql, const struct capture *c, const char *row, const char *revision)
+/* The label as SQL text: {"name": or ,"name": */
+static void write_label(sqlite3_str *sql, const struct column *c, bool first)
+{
+    sqlite3_str_appendf(sql, "'%s%.*q'", first ? "{" : ",", (int)c->label_size, c->label);
+}
+
+void capture_write_values(sqlite3_str *sql, const struct capture *c, const char *row, const char *revision,
+                          const char *image)
 {
     const struct table *t = c->table;
-    sqlite3_str_appendall(sql, "(SELECT '{' || group_concat(l || ");
-    write_slow(sql, "v", sql_real);
-    sqlite3_str_appendall(sql, ", '') || '}' FROM (SELECT '' AS l, NULL AS v WHERE 0 UNION ALL VALUES ");
     for (int i = 0, shown = 0; i < t->column_count; i++) {
         if (!is_shown(c, i))
             continue;
-        sqlite3_str_appendf(sql, "%s('%s%.*q', ", shown ? ", " : "", shown ? "," : "", (int)t->columns[i].label_size,
-                            t->columns[i].label);
-        shown++;
+        sqlite3_str_appendf(sql, ", ('%s', ", image);
+        write_label(sql, &t->columns[i], shown++ == 0);
         if (i == t->revision)
-            sqlite3_str_appendf(sql, "+%s)", revision);
+            sqlite3_str_appendf(sql, ", %s)", revision);
         else
-            sqlite3_str_appendf(sql, "+%s.\"%w\")", row, t->columns[i].name);
+            sqlite3_str_appendf(sql, ", %s.\"%w\")", row, t->columns[i].name);
     }
-    sqlite3_str_appendall(sql, "))");
 }
 
-void capture_write_image(sqlite3_str *sql, const struct capture *c, const char *row, const char *revision)
+void capture_write_labels(sqlite3_str *sql, const struct capture *c)
 {
-    sqlite3_str_appendall(sql, "coalesce(");
-    write_fast_image(sql, c, row, revision);
-    sqlite3_str_appendall(sql, ", ");
-    write_slow_image(sql, c, row, revision);
-    sqlite3_str_appendall(sql, ")");
+    const struct table *t = c->table;
+    for (int i = 0, shown = 0; i < t->column_count; i++) {
+        if (!is_shown(c, i))
+            continue;
+        sqlite3_str_appendf(sql, "%s(%d, ", shown ? ", " : "", i);
+        write_label(sql, &t->columns[i], shown++ == 0);
+        sqlite3_str_appendall(sql, ")");
+    }
+}
+
+void capture_write_value_at(sqlite3_str *sql, const struct capture *c, const char *row, const char *number)
+{
+    const struct table *t = c->table;
+    sqlite3_str_appendf(sql, "CASE %s", number);
+    for (int i = 0; i < t->column_count; i++)
+        if (is_shown(c, i))
+            sqlite3_str_appendf(sql, " WHEN %d THEN %s.\"%w\"", i, row, t->columns[i].name);
+    sqlite3_str_appendall(sql, " END");
 }
 
 void capture_write_plain(sqlite3_str *sql, const struct column *column, const char *row)
@@ -197,20 +181,34 @@ void capture_write_plain(sqlite3_str *sql, const struct column *column, const ch
     char *x = reference(sql, column, row);
     if (!x)
         return;
-    sqlite3_str_appendf(
-        sql, "CASE typeof(%s) WHEN 'text' THEN %s WHEN 'integer' THEN CAST(%s AS TEXT) WHEN 'real' THEN ", x, x, x);
-    expand(sql, sql_key_real, x);
-    sqlite3_str_appendall(sql, " WHEN 'blob' THEN '{\"$base64\":\"' || ");
-    expand(sql, sql_base64, x);
-    sqlite3_str_appendall(sql, " || '\"}' END");
+    sqlite3_str_appendf(sql, "CASE typeof(%s) WHEN 'text' THEN %s", x, x);
+    if (column->affinity != AFFINITY_TEXT) { /* which makes a number text */
+        sqlite3_str_appendf(sql, " WHEN 'integer' THEN CAST(%s AS TEXT) WHEN 'real' THEN ", x);
+        expand(sql, sql_key_real, x);
+    }
+    sqlite3_str_appendall(sql, " WHEN 'blob' THEN '{\"$base64\":\"' || (SELECT ");
+    write_slow_base64(sql);
+    sqlite3_str_appendf(sql, " FROM (SELECT +%s AS value LIMIT 1)) || '\"}' END", x);
     sqlite3_free(x);
+}
+
+/* A part of a composite key, by the name value. */
+static void write_part(sqlite3_str *sql)
+{
+    sqlite3_str_appendall(sql, "CASE typeof(value) WHEN 'text' THEN '\"' || ");
+    write_slow_text(sql);
+    sqlite3_str_appendall(sql, " || '\"' WHEN 'blob' THEN '{\"$base64\":\"' || ");
+    write_slow_base64(sql);
+    sqlite3_str_appendall(sql, " || '\"}' WHEN 'real' THEN ");
+    expand(sql, sql_key_real, "value");
+    sqlite3_str_appendall(sql, " WHEN 'null' THEN 'null' ELSE value END");
 }
 
 static void write_composite(sqlite3_str *sql, const struct table *t, const char *row)
 {
-    sqlite3_str_appendall(sql, "(SELECT '[' || group_concat(l || ");
-    write_slow(sql, "v", sql_key_real);
-    sqlite3_str_appendall(sql, ", '') || ']' FROM (SELECT '' AS l, NULL AS v WHERE 0 UNION ALL VALUES ");
+    sqlite3_str_appendall(sql, "(SELECT '[' || group_concat(label || ");
+    write_part(sql);
+    sqlite3_str_appendall(sql, ", '') || ']' FROM (SELECT '' AS label, NULL AS value WHERE 0 UNION ALL VALUES ");
     for (int k = 0; k < t->key_count; k++)
         sqlite3_str_appendf(sql, "%s('%s', +%s.\"%w\")", k ? ", " : "", k ? "," : "", row, t->columns[t->keys[k]].name);
     sqlite3_str_appendall(sql, "))");
@@ -231,12 +229,12 @@ void capture_write_key(sqlite3_str *sql, const struct capture *c, const char *ro
     sqlite3_str_appendall(sql, "coalesce('['");
     for (int k = 0; k < t->key_count; k++) {
         char *x = reference(sql, &t->columns[t->keys[k]], row);
-        if (x)
-            sqlite3_str_appendf(
-                sql,
-                " || '%s' || CASE typeof(%s) WHEN 'integer' THEN %s WHEN 'text' THEN CASE WHEN %s " PLAIN_TEXT
-                " THEN NULL ELSE '\"' || %s || '\"' END END",
-                k ? "," : "", x, x, x, x, x);
+        if (!x)
+            continue;
+        sqlite3_str_appendf(sql, " || '%s' || CASE typeof(%s) WHEN 'integer' THEN %s WHEN 'text' THEN ", k ? "," : "",
+                            x, x);
+        expand(sql, sql_text, x);
+        sqlite3_str_appendall(sql, " END");
         sqlite3_free(x);
     }
     sqlite3_str_appendall(sql, " || ']', ");

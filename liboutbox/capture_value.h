@@ -8,8 +8,18 @@
 
 #include "capture.h"
 
-/* The whole row as a JSON object, less the columns left out; revision is SQL for what stands as the revision. */
+/* The whole row as a JSON object, less the columns left out; revision is SQL for what stands as the revision. NULL where
+ * a value is odd: more than a number or plain text. */
 void capture_write_image(sqlite3_str *, const struct capture *, const char *row, const char *revision);
+
+/* For outbox_odd, which writes the odd ones: for each column a row of VALUES, ", ('IMAGE', 'LABEL', VALUE)". */
+void capture_write_values(sqlite3_str *, const struct capture *, const char *row, const char *revision,
+                          const char *image);
+
+/* The same where row is one of several: the labels as rows of VALUES, "(NUMBER, 'LABEL')", and the value of the column
+ * whose number the SQL text `number` gives. */
+void capture_write_labels(sqlite3_str *, const struct capture *);
+void capture_write_value_at(sqlite3_str *, const struct capture *, const char *row, const char *number);
 
 /* The key's text form; NULL where a part of the key is. */
 void capture_write_key(sqlite3_str *, const struct capture *, const char *row);

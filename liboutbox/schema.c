@@ -16,7 +16,8 @@ static const char sql_meta[] = "SELECT name, value FROM main.outbox_meta"
 static const char sql_foreign[] =
     "SELECT s.type, s.name FROM main.sqlite_schema AS s"
     " WHERE s.name COLLATE NOCASE IN ('change_log', 'outbox', 'consumer_offsets', 'failed_deliveries', 'outbox_meta',"
-    "                                 'outbox_events', 'outbox_audit', 'failed_attempts', 'outbox_displaced')"
+    "                                 'outbox_events', 'outbox_audit', 'failed_attempts', 'outbox_displaced',"
+    "                                 'outbox_odd')"
     "   AND NOT (s.name = 'consumer_offsets' COLLATE NOCASE" /* a reader of files may have created ours already */
     "            AND (SELECT group_concat(name) FROM pragma_table_info('consumer_offsets', 'main'))"
     "                = '" CONSUMER_OFFSETS_COLUMNS "')"

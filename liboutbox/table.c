@@ -26,8 +26,9 @@ static const char sql_triggers[] =
     "   AND name NOT GLOB 'outbox_capture_*'"
     " UNION ALL SELECT 1 FROM sqlite_temp_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE";
 
-static const char *const own_tables[] = {"change_log",  "outbox",       "consumer_offsets", "failed_deliveries",
-                                         "outbox_meta", "outbox_audit", "failed_attempts",  "outbox_displaced"};
+static const char *const own_tables[] = {"change_log",        "outbox",           "consumer_offsets",
+                                         "failed_deliveries", "outbox_meta",      "outbox_audit",
+                                         "failed_attempts",   "outbox_displaced", "outbox_odd"};
 
 static void table_free(struct table *t, bool finalize)
 {

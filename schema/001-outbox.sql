@@ -96,6 +96,118 @@ CREATE TABLE outbox_displaced(
     before       TEXT
 ) STRICT;
 
+-- Rows of a captured table that the triggers' fast road cannot write as JSON: text of more than plain ASCII, BLOBs,
+-- values that their column's type does not expect. The trigger leaves the image NULL and the row's values here, each
+-- under its label, behind a first row that says whose they are: an event (its seq as value), or what is in
+-- outbox_displaced of a table (its name as label). Then it deletes that first row: a trigger of a row that is not there
+-- costs nothing, so only odd rows pay for what follows.
+CREATE TABLE outbox_odd(
+    place INTEGER PRIMARY KEY,
+    image TEXT,                -- before or payload of an event, or the key of a row displaced
+    label TEXT,                -- {"name": or ,"name":
+    value ANY
+) STRICT;
+
+-- Any program that opens the file has to be able to run it: no function of ours, and no json_ function, which SQLite
+-- 3.40 refuses in a trigger under trusted_schema = OFF.
+--
+-- Text is taken apart in windows of about 1 KiB (SQLite copies a value each time it is taken apart: in one piece a
+-- megabyte would cost its square). A window ends where no sequence can be cut: before a byte that begins one, or that
+-- can belong to none. Each is walked as json_write.c does; malformed UTF-8 becomes U+FFFD, one per maximal bad part.
+-- The rows of walk come in pairs: how many bytes to take, by the hexadecimal digits of the next ones (Table 3-7 of the
+-- Unicode Standard, as in utf8.c; a bad part is negative), then those bytes taken.
+CREATE TRIGGER outbox_odd_written AFTER DELETE ON outbox_odd WHEN OLD.place = 1
+BEGIN
+    UPDATE outbox_odd SET value = label || CASE typeof(value)
+        WHEN 'text' THEN '"' || /* text: */
+        (WITH RECURSIVE win(p, raw, size) AS (
+             SELECT 1, substr(CAST(value AS BLOB), 1, 1023), 0
+              UNION ALL
+             SELECT p + size, CASE WHEN size THEN substr(CAST(value AS BLOB), p + size, 1023) ELSE raw END,
+                    CASE WHEN size THEN 0 ELSE 1020 + (hex(substr(raw, 1021)) GLOB '[89AB]*')
+                         + (hex(substr(raw, 1021)) GLOB '[89AB]?[89AB]*')
+                         + (hex(substr(raw, 1021)) GLOB '[89AB]?[89AB]?[89AB]?') END
+               FROM win WHERE raw <> x''),
+         block(b) AS (
+             SELECT CAST(replace(replace(CAST(substr(raw, 1, size) AS TEXT), '\', '\\'), '"', '\"') AS BLOB)
+               FROM win WHERE size LIMIT -1),
+         written(t) AS (
+             SELECT (WITH RECURSIVE walk(q, h, k) AS (
+                  SELECT 1, hex(substr(b, 1, 12)), 0
+                   UNION ALL
+                  SELECT q + abs(k), hex(substr(b, q + abs(k), 12)),
+                         CASE WHEN k <> 0 THEN 0
+                              WHEN h GLOB '[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?[2-7]?*' THEN 11
+                              WHEN h GLOB '[2-7]?[2-7]?[2-7]?[2-7]?*' THEN 4
+                              WHEN h < '8' THEN 1
+                              WHEN h GLOB 'D?[89AB]?D?[89AB]?D?[89AB]*' THEN 6
+                              WHEN h GLOB 'E[13-9A-C][89AB]?[89AB]?E[13-9A-C][89AB]?[89AB]*' THEN 6
+                              WHEN h GLOB 'C[2-9A-F][89AB]*' OR h GLOB 'D?[89AB]*' THEN 2
+                              WHEN h GLOB 'E[1-9A-CEF][89AB]?[89AB]*' OR h GLOB 'E0[AB]?[89AB]*'
+                                OR h GLOB 'ED[89]?[89AB]*' THEN 3
+                              WHEN h GLOB 'F[1-3][89AB]?[89AB]?[89AB]*' OR h GLOB 'F0[9AB]?[89AB]?[89AB]*'
+                                OR h GLOB 'F48?[89AB]?[89AB]*' THEN 4
+                              WHEN h GLOB 'F[1-3][89AB]?[89AB]*' OR h GLOB 'F0[9AB]?[89AB]*'
+                                OR h GLOB 'F48?[89AB]*' THEN -3
+                              WHEN h GLOB 'F[1-3][89AB]*' OR h GLOB 'F0[9AB]*' OR h GLOB 'F48*'
+                                OR h GLOB 'E[1-9A-CEF][89AB]*' OR h GLOB 'E0[AB]*' OR h GLOB 'ED[89]*' THEN -2
+                              ELSE -1 END
+                    FROM walk WHERE h <> '')
+              SELECT group_concat(CASE
+                         WHEN h GLOB '08*' THEN '\b' WHEN h GLOB '09*' THEN '\t' WHEN h GLOB '0A*' THEN '\n'
+                         WHEN h GLOB '0C*' THEN '\f' WHEN h GLOB '0D*' THEN '\r'
+                         WHEN h < '2' THEN '\u00' || lower(substr(h, 1, 2))
+                         WHEN h GLOB 'C285*' THEN '\u0085'
+                         WHEN h GLOB 'E280A8*' THEN '\u2028' WHEN h GLOB 'E280A9*' THEN '\u2029'
+                         WHEN k < 0 THEN char(65533)
+                         ELSE CAST(substr(b, q, k) AS TEXT) END, '')
+                FROM walk WHERE k <> 0) FROM block)
+         SELECT coalesce(group_concat(t, ''), '') FROM written) /* :text */
+        || '"'
+        WHEN 'blob' THEN '{"$base64":"' || /* base64: */
+        (WITH RECURSIVE win(p, b) AS (
+             SELECT 1, substr(value, 1, 1536)
+              UNION ALL
+             SELECT p + 1536, substr(value, p + 1536, 1536) FROM win WHERE length(b) = 1536),
+         written(t) AS (
+             SELECT (WITH RECURSIVE three(q, h) AS (
+                  SELECT 1, hex(substr(b, 1, 3))
+                   UNION ALL
+                  SELECT q + 3, hex(substr(b, q + 3, 3)) FROM three WHERE length(h) = 6),
+              bits(size, v) AS (
+                  SELECT length(h),
+                         (instr('0123456789ABCDEF', substr(h, 1, 1)) - 1 << 20)
+                         + (instr('0123456789ABCDEF', substr(h, 2, 1)) - 1 << 16)
+                         + (instr('0123456789ABCDEF', substr(h, 3, 1)) - 1 << 12)
+                         + (instr('0123456789ABCDEF', substr(h, 4, 1)) - 1 << 8)
+                         + (instr('0123456789ABCDEF', substr(h, 5, 1)) - 1 << 4)
+                         + (instr('0123456789ABCDEF', substr(h, 6, 1)) - 1 << 0)
+                    FROM three WHERE h <> '' LIMIT -1)
+              SELECT group_concat(
+                         substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 1 + (v >> 18), 1) ||
+                         substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 1 + (v >> 12 & 63), 1) ||
+                         CASE WHEN size < 4 THEN '=' ELSE
+                         substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 1 + (v >> 6 & 63), 1) END ||
+                         CASE WHEN size < 6 THEN '=' ELSE
+                         substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', 1 + (v & 63), 1) END, '')
+                FROM bits) FROM win)
+         SELECT coalesce(group_concat(t, ''), '') FROM written) /* :base64 */
+        || '"}'
+        WHEN 'real' THEN CASE
+            WHEN abs(value) < 1e11 AND round(value * 10000.0) / 10000.0 = value THEN printf('%!.15g', value)
+            WHEN value = 9e999 THEN '9e999' WHEN value = -9e999 THEN '-9e999' ELSE printf('%!.18g', value) END
+        WHEN 'null' THEN 'null'
+        ELSE value END;
+    UPDATE change_log
+       SET before = coalesce(before, (SELECT group_concat(value, '') || '}' FROM outbox_odd WHERE image = 'before')),
+           payload = coalesce(payload, (SELECT group_concat(value, '') || '}' FROM outbox_odd WHERE image = 'payload'))
+     WHERE seq = OLD.value;
+    UPDATE outbox_displaced
+       SET before = (SELECT group_concat(value, '') || '}' FROM outbox_odd WHERE image = key)
+     WHERE table_name = OLD.label AND before IS NULL;
+    DELETE FROM outbox_odd;
+END;
+
 CREATE TABLE outbox_meta(
     name  TEXT PRIMARY KEY,
     value ANY

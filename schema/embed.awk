@@ -6,7 +6,7 @@ BEGIN {
 }
 FNR == 1 { if (NR > 1) print "    ,"; print "    /* " FILENAME " */" }
 {
-    gsub(/\\/, "\\\\"); gsub(/"/, "\\\"")
+    gsub(/\\/, "&&"); gsub(/"/, "\\\"")
     line[NR] = "    \"" $0 "\\n\""
     print line[NR]
 }

@@ -202,6 +202,95 @@ static void malformed_text_is_repaired_as_the_library_does(void **state)
     sqlite3_finalize(st);
 }
 
+/* What is more than a number or plain text takes another way, of each image and each statement. */
+static void an_odd_value_is_in_every_image(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const recursive[] = {"PRAGMA recursive_triggers = OFF", "PRAGMA recursive_triggers = ON"};
+    for (int i = 0; i < 2; i++) {
+        fixture_sql(f, recursive[i]);
+        fixture_sql(f, "INSERT INTO orders(id, note) VALUES ('a', 'é'), ('b', x'00ff')");
+        fixture_sql(f, "UPDATE orders SET note = 1 WHERE id = 'a'; UPDATE orders SET note = char(10) WHERE id = 'a'");
+        fixture_sql(f, "UPDATE orders SET id = 'c' WHERE id = 'a'; REPLACE INTO orders(id) VALUES ('b')");
+        fixture_sql(f, "DELETE FROM orders WHERE id = 'c'");
+        assert_string_equal(
+            fixture_text(f, "SELECT group_concat(x, ' ') FROM (SELECT op || ' ' || coalesce(substr(before, 24, "
+                            "instr(substr(before, 24), ',\"email') - 1), '-') || ' ' || coalesce(substr(payload, 24, "
+                            "instr(substr(payload, 24), ',\"email') - 1), '-') AS x FROM change_log ORDER BY seq)"),
+            "insert - \"note\":\"é\" insert - \"note\":{\"$base64\":\"AP8=\"}"
+            " update \"note\":\"é\" \"note\":1 update \"note\":1 \"note\":\"\\n\""
+            " delete \"note\":\"\\n\" - insert - \"note\":\"\\n\""
+            " delete \"note\":{\"$base64\":\"AP8=\"} - insert - \"note\":null delete \"note\":\"\\n\" -");
+        assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_odd"), 0);
+        fixture_sql(f, "DELETE FROM orders; DELETE FROM change_log");
+    }
+}
+
+/* Quotes, and values that their column's type does not lead one to expect. */
+static void what_a_column_may_hold_is_written(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE t(id INTEGER PRIMARY KEY, i INTEGER, r REAL, x TEXT, n NUMERIC,"
+                   " revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    fixture_sql(f, "INSERT INTO t(id, i, r, x, n) VALUES (1, 1.5, 'a', x'01', 'b'), (2, 'c', 2, 3, 4.5),"
+                   " (3, NULL, NULL, '{\"a\":\"\\\"}', NULL)");
+    assert_string_equal(
+        fixture_log(f, "payload"),
+        "{\"id\":1,\"i\":1.5,\"r\":\"a\",\"x\":{\"$base64\":\"AQ==\"},\"n\":\"b\",\"revision\":1} "
+        "{\"id\":2,\"i\":\"c\",\"r\":2.0,\"x\":\"3\",\"n\":4.5,\"revision\":1} "
+        "{\"id\":3,\"i\":null,\"r\":null,\"x\":\"{\\\"a\\\":\\\"\\\\\\\"}\",\"n\":null,\"revision\":1}");
+}
+
+/* The triggers that look after keys run only where a statement names one: by whichever name. */
+static void a_key_set_by_another_name_is_another_key(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "PRAGMA foreign_keys = ON; CREATE TABLE parents(id INTEGER PRIMARY KEY);"
+                   " CREATE TABLE t(id INTEGER PRIMARY KEY REFERENCES parents ON UPDATE CASCADE, a,"
+                   " revision INTEGER NOT NULL DEFAULT 1); INSERT INTO parents VALUES (1), (2), (3), (4)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    fixture_sql(f,
+                "INSERT INTO t(id) VALUES (1); UPDATE t SET rowid = 2; UPDATE t SET _rowid_ = 3; UPDATE t SET oid = 4");
+    fixture_sql(f, "UPDATE parents SET id = 5 WHERE id = 4; UPDATE t SET (a, ID) = (1, 1)");
+    assert_string_equal(log_of(f), "insert 1 1 delete 1 2 insert 2 1 delete 2 2 insert 3 1 delete 3 2 insert 4 1"
+                                   " delete 4 2 insert 5 1 delete 5 2 insert 1 3");
+}
+
+/* A generated column is set by another's name. */
+static void what_a_generated_column_displaces_is_logged(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE t(id TEXT PRIMARY KEY, a, b AS (a / 10) UNIQUE, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    fixture_sql(f, "INSERT INTO t(id, a) VALUES ('x', 10), ('y', 20); UPDATE OR REPLACE t SET a = 11 WHERE id = 'y'");
+    assert_string_equal(log_of(f), "insert x 1 insert y 1 delete x 2 update y 2");
+}
+
+/* A trigger's program allocates for all that it may do, each time it runs, and a temporary table takes 90 KiB. Beyond
+ * 128 KiB glibc gives memory back to the system after each statement, and asks for it again: 20 to 100 µs. */
+static void a_plain_row_needs_little_memory(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const sql[] = {"INSERT INTO t(id, customer, total) VALUES (2, 'c-1', 19.99)",
+                                      "UPDATE t SET total = total + 1 WHERE id = 2", "DELETE FROM t WHERE id = 2"};
+    fixture_sql(f, "CREATE TABLE t(id INTEGER PRIMARY KEY, customer TEXT, status TEXT, total REAL, note TEXT,"
+                   " revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    fixture_sql(f, "BEGIN; INSERT INTO t(id) VALUES (1); UPDATE t SET note = 'x'");
+    for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) {
+        sqlite3_int64 used, peak;
+        sqlite3_stmt *st;
+        assert_int_equal(sqlite3_prepare_v2(outbox_db(f->ob), sql[i], -1, &st, NULL), SQLITE_OK);
+        sqlite3_status64(SQLITE_STATUS_MEMORY_USED, &used, &peak, 1);
+        assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+        sqlite3_status64(SQLITE_STATUS_MEMORY_USED, &(sqlite3_int64){0}, &peak, 0);
+        sqlite3_finalize(st);
+        assert_in_range(peak - used, 1, 120 * 1024);
+    }
+    fixture_sql(f, "COMMIT");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -218,6 +307,11 @@ int main(void)
         TEST(released_it_is_a_table_like_any_other),
         TEST(an_outer_or_ignore_does_not_swallow_the_log),
         TEST(malformed_text_is_repaired_as_the_library_does),
+        TEST(an_odd_value_is_in_every_image),
+        TEST(what_a_column_may_hold_is_written),
+        TEST(a_key_set_by_another_name_is_another_key),
+        TEST(what_a_generated_column_displaces_is_logged),
+        TEST(a_plain_row_needs_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
