@@ -68,7 +68,7 @@ say = @printf '  %-7s %s\n' $(1) $(patsubst $(BUILD)/%,%,$@)
 endif
 
 .PHONY: all help demo test test-node check-deps install clean asan tsan valgrind lint format bench torture examples run-tests
-.PHONY: fuzz model simulate cov report teeth programs build-tests
+.PHONY: fuzz model simulate cov report teeth programs build-tests bench-full
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -88,7 +88,7 @@ help:
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make report       tests/RESULTS.md, from what the last runs of the tests and of torture left'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
-	@echo 'make bench        speed, as ratios to bare programs in the same run'
+	@echo 'make bench        speed, as ratios to bare programs in the same run; T=WORD for one; bench-full for more'
 	@echo 'make install DESTDIR= PREFIX=/usr/local'
 
 # ---- Set-up: what pkg-config does not find is installed, or named -----------------------------------------------------
@@ -212,6 +212,7 @@ $(BUILD)/torture/%.so: tests/torture/preload/%.c
 # Tests of what happens out of memory: libc's allocating functions come to tests/support/fail_alloc.h.
 FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
 $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
+$(BUILD)/tests/oom_warm_test: private ALL_LDFLAGS += -Wl,--wrap=sqlite3_step
 
 # The commands, called by what has taken the place of their main().
 $(BUILD)/tests/oom_ctl_test: $(CTL_OBJ)
@@ -314,7 +315,11 @@ report:
 
 bench: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH) $(SUPPORT)
-	@BUILD=$(BUILD) tests/bench/run
+	@BUILD=$(BUILD) tests/bench/run $(T)
+
+# With what takes longer: growth.
+bench-full:
+	@BENCH_FULL=1 $(MAKE) --no-print-directory bench
 
 lint: check-deps
 	@tests/lint
