@@ -6,6 +6,7 @@
 
 enum { PLENTY = 1000000 };
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): these names are ld's */
 int __real_sqlite3_step(sqlite3_stmt *);
 int __wrap_sqlite3_step(sqlite3_stmt *);
 
@@ -17,6 +18,7 @@ int __wrap_sqlite3_step(sqlite3_stmt *st)
     steps++;
     return __real_sqlite3_step(st);
 }
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /* The first word of each statement, and what it is about. */
 static int note_statement(unsigned kind, void *context, void *st, void *text)
