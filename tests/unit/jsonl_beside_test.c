@@ -79,6 +79,14 @@ static int64_t size_of(const struct stream *s)
     return status.st_size;
 }
 
+static int count_of(const int *syncs)
+{
+    pthread_mutex_lock(&gate.mutex);
+    int count = *syncs;
+    pthread_mutex_unlock(&gate.mutex);
+    return count;
+}
+
 static void lines_are_written_while_a_sync_runs_and_acknowledged_after_it(void **state)
 {
     struct stream *s = *state;
@@ -91,12 +99,12 @@ static void lines_are_written_while_a_sync_runs_and_acknowledged_after_it(void *
     assert_int_equal(stream_turn(s), SINK_OK);
     assert_int_equal(stream_turn(s), SINK_OK);
     assert_true(size_of(s) > size);
-    assert_int_equal(gate.begun, 1); /* one at a time */
+    assert_int_equal(count_of(&gate.begun), 1); /* one at a time */
     assert_int_equal(s->acked_seq, 0);
 
     set_gate(true, 0);
     sink_jsonl.wait(s->sink, -1, 10000); /* its end is something to be woken for */
-    assert_int_equal(gate.ended, 1);
+    assert_int_equal(count_of(&gate.ended), 1);
     set_gate(false, 0);
     assert_int_equal(stream_turn(s), SINK_OK); /* the rest; and what that sync has covered is acknowledged */
     assert_int_equal(s->acked_seq, 7);
