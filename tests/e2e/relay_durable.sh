@@ -34,4 +34,16 @@ strace -f -y -e trace=fdatasync,fsync -e inject=fdatasync,fsync:error=EIO -P "$D
 is "a WAL that cannot be synced is 100" "$?" 100
 is "and nothing is delivered from it" "$(cat "$TMP/out")" ""
 exec 9>&-
+
+# The calls themselves, of a stream that rotates: a file is made (c), its data synced (s), renamed (r), the directory synced (d).
+mkdir "$TMP/stream"
+sql "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+     INSERT INTO outbox_events(topic, payload) SELECT 't', i FROM n"
+strace -f -y -e trace=openat,fdatasync,fsync,renameat2 -o "$TMP/trace" \
+    outbox-relay --db "$DB" --jsonl "$TMP/stream/events.jsonl" --jsonl-max-size 4K --once 2>"$TMP/err"
+calls=$(sed -nE -e '/resumed>/d' -e '/openat\(.*"events.jsonl", [A-Z_|]*O_CREAT/s/.*/c/p' \
+    -e '/fdatasync\([0-9]+<[^>]*events.jsonl/s/.*/s/p' -e '/renameat2\(.*"events.jsonl"/s/.*/r/p' \
+    -e '/fsync\([0-9]+<[^>]*\/stream>/s/.*/d/p' "$TMP/trace" | tr -d '\n')
+like "a segment is synced, renamed, its directory synced, and the new file's name too ($calls)" "$calls" srdcd
+like "and the first file's name before that" "${calls%%srdcd*}" cd
 done_testing
