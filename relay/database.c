@@ -126,8 +126,11 @@ int database_open_writer(const char *path, sqlite3 **out, char *message, size_t 
         return EXIT_PERMANENT;
     }
     /* NORMAL: a power cut may take the last acknowledgements, never a part of one, and never one that a later reclaim
-     * relied on: the WAL keeps the order. What it costs is a delivery again. */
-    if (sqlite3_exec(db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL) != SQLITE_OK) {
+     * relied on: the WAL keeps the order. What it costs is a delivery again.
+     * The limit: a WAL that somebody's long read made large is begun anew after it, but keeps its size, until a connection
+     * with a limit is the one that begins it. */
+    if (sqlite3_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL) !=
+        SQLITE_OK) {
         code = refuse_open(db, sqlite3_extended_errcode(db), path, message, message_size);
         sqlite3_close(db);
         return code;
