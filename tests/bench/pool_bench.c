@@ -10,7 +10,7 @@
 #include "bench.h"
 #include "outbox.h"
 
-enum { ROUNDS = 5, THREADS_MAX = 32, KEYS = 1000, LATENCIES_MAX = 20000 };
+enum { ROUNDS = 9, THREADS_MAX = 32, KEYS = 1000, LATENCIES_MAX = 20000 };
 
 static const char create[] = "CREATE TABLE orders(id TEXT PRIMARY KEY, status TEXT, note TEXT,"
                              " revision INTEGER NOT NULL DEFAULT 1)";
