@@ -5,7 +5,7 @@
  * prints "port N", then one JSON line per request to the log (standard output without one). The first rule whose MATCH
  * fits decides; without one it is 200.
  *     MATCH    *  |  key=KEY  |  first=N (the first N requests)  |  each=N (the first N attempts of each event)
- *     ACTION   STATUS [Header: value]  |  close  |  hang  |  trickle  |  huge  |  headers  |  cut  |  half  |  stall  |
+ *     ACTION   STATUS [Header: value]  |  close  |  hang  |  trickle  |  huge  |  headers  |  bulky  |  cut  |  half  |  stall  |
  *              chunks  |  reset  |  garbage  |  echo=STATUS
  *              and before it, perhaps, delay=MS
  * SIGTERM ends it, with a last line that counts requests and overlaps.
@@ -55,9 +55,10 @@ static void answer_by_rules(void *arg, const struct server_request *r, struct se
 static bool parse_action(char *text, struct server_answer *answer)
 {
     static const char *const ways[] = {
-        [ANSWER_CLOSE] = "close",     [ANSWER_HANG] = "hang",   [ANSWER_TRICKLE] = "trickle", [ANSWER_HUGE] = "huge",
-        [ANSWER_HEADERS] = "headers", [ANSWER_CUT] = "cut",     [ANSWER_HALF] = "half",       [ANSWER_STALL] = "stall",
-        [ANSWER_CHUNKS] = "chunks",   [ANSWER_RESET] = "reset", [ANSWER_GARBAGE] = "garbage"};
+        [ANSWER_CLOSE] = "close",   [ANSWER_HANG] = "hang",       [ANSWER_TRICKLE] = "trickle",
+        [ANSWER_HUGE] = "huge",     [ANSWER_HEADERS] = "headers", [ANSWER_BULKY] = "bulky",
+        [ANSWER_CUT] = "cut",       [ANSWER_HALF] = "half",       [ANSWER_STALL] = "stall",
+        [ANSWER_CHUNKS] = "chunks", [ANSWER_RESET] = "reset",     [ANSWER_GARBAGE] = "garbage"};
     int used = 0;
 
     if (sscanf(text, "delay=%d %n", &answer->delay_ms, &used) == 1)
