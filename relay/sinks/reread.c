@@ -12,10 +12,13 @@
 #include "database.h"
 #include "exit_codes.h"
 
-static const char sql_failed[] = "SELECT seq, key, state, attempts, next_attempt_at, failed_at"
-                                 "  FROM main.failed_deliveries"
-                                 " WHERE consumer = ?1"
-                                 " ORDER BY seq";
+static const char sql_failed[] = "SELECT f.seq, f.key, f.state, f.attempts, f.next_attempt_at, f.failed_at,"
+                                 "       (SELECT a.at FROM main.failed_attempts AS a"
+                                 "         WHERE a.consumer = f.consumer AND a.seq = f.seq AND a.attempt = f.attempts"
+                                 "         ORDER BY a.at DESC LIMIT 1)"
+                                 "  FROM main.failed_deliveries AS f"
+                                 " WHERE f.consumer = ?1"
+                                 " ORDER BY f.seq";
 
 struct reread {
     const struct sink_context *context;
@@ -123,6 +126,7 @@ int reread_failed(const struct sink_context *context,
             .state = state_of((const char *)sqlite3_column_text(st, 2)),
             .attempts = attempts_stored(st, 3),
             .next_attempt_at_us = sqlite3_column_int64(st, 4),
+            .attempt.at_us = sqlite3_column_int64(st, 6),
         };
         bool more = (!key || copy) && each(arg, &row, sqlite3_column_int64(st, 5));
         free(copy);

@@ -112,16 +112,27 @@ static int64_t at_most(int64_t us, int64_t limit_us)
     return us < limit_us ? us : limit_us;
 }
 
+/* How long it was to wait when its last attempt failed. Both times were stored by one clock, so this holds whatever that
+ * clock has done since. Where the attempt is not on record, the longest that anything waits. */
+static int64_t meant_to_wait_us(const struct sink *s, const struct failed_change *row)
+{
+    int64_t longest_us = s->settings->backoff_max_us > RETRY_AFTER_MAX_US ? s->settings->backoff_max_us
+                                                                          : RETRY_AFTER_MAX_US;
+    int64_t at_us = row->attempt.at_us;
+
+    if (at_us <= 0)
+        return longest_us;
+    return row->next_attempt_at_us > at_us ? at_most(row->next_attempt_at_us - at_us, longest_us) : 0;
+}
+
 /* Wall clock to monotonic, once, at the start; a time that a broken clock has stored is neither for ever nor negative. */
 static bool restore(void *arg, const struct failed_change *row, int64_t failed_at_us)
 {
     struct sink *s = arg;
     int64_t now_us = clock_monotonic_us(), wall_us = timestamp_now_us(), delay_us = 0, age_us = 0;
-    int64_t longest_us = s->settings->backoff_max_us > RETRY_AFTER_MAX_US ? s->settings->backoff_max_us
-                                                                          : RETRY_AFTER_MAX_US;
 
     if (row->next_attempt_at_us > wall_us)
-        delay_us = at_most(row->next_attempt_at_us - wall_us, longest_us);
+        delay_us = at_most(row->next_attempt_at_us - wall_us, meant_to_wait_us(s, row));
     if (failed_at_us > 0 && failed_at_us < wall_us)
         age_us = wall_us - failed_at_us;
     return window_restore(s->window, row, now_us + delay_us, now_us - age_us);

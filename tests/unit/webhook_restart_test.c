@@ -127,6 +127,36 @@ static void what_is_not_due_yet_keeps_its_time_over_a_restart(void **state)
     rig_free(rig);
 }
 
+static bool has_one_request(struct rig *rig)
+{
+    return server_count(&rig->server) > 0;
+}
+
+/* Both failed a moment ago and are due in the same hour's time by the clock. The first was to wait a tenth of a second by
+ * the clock that it was stored with, an hour ahead of ours since; the second was told an hour by the receiver. */
+static void a_clock_set_back_makes_nobody_wait_longer_than_was_meant(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+    long long now_us = timestamp_now_us(), hour_us = 3600000000;
+
+    owe_retries(rig, 2, 3, "0");
+    rig_sql(rig,
+            "UPDATE failed_deliveries SET next_attempt_at = %lld;"
+            "INSERT INTO failed_attempts(consumer, seq, at, attempt, status)"
+            "  VALUES ('hook', 1, %lld, 2, 503), ('hook', 1, %lld, 3, 503), ('hook', 2, %lld, 3, 503)",
+            now_us + hour_us, now_us, now_us + hour_us - 100000, now_us);
+    rig_start(rig);
+    rig_until(rig, has_one_request, "the one that was to wait for a moment");
+    for (int i = 0; i < 5; i++) {
+        rig_turn(rig);
+        rig_wait(rig);
+    }
+    assert_int_equal(server_count(&rig->server), 1);
+    assert_int_equal(rig_times(rig, 1), 1);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +164,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_due_retries_go_no_more_at_a_time_than_are_allowed),
         cmocka_unit_test(of_ten_thousand_due_a_few_find_out_that_it_is_still_down),
         cmocka_unit_test(what_is_not_due_yet_keeps_its_time_over_a_restart),
+        cmocka_unit_test(a_clock_set_back_makes_nobody_wait_longer_than_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
