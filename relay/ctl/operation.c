@@ -89,7 +89,7 @@ static int tell(const struct ctl *ctl, const struct report *report)
     const char *words = report->words.data;
     if (ctl->json)
         return ctl_print(&report->json);
-    for (const char *end; (end = strchr(words, '\n')); words = end + 1)
+    for (const char *end; words && (end = strchr(words, '\n')); words = end + 1)
         ctl_say("%.*s", (int)(end - words), words);
     if (report->dry_run)
         ctl_say("a dry run: nothing was changed");
