@@ -64,7 +64,7 @@ static bool parse_action(char *text, struct server_answer *answer)
     if (sscanf(text, "delay=%d %n", &answer->delay_ms, &used) == 1)
         text += used;
     for (size_t i = 1; i < sizeof ways / sizeof *ways; i++)
-        if (strcmp(text, ways[i]) == 0) {
+        if (ways[i] && strcmp(text, ways[i]) == 0) {
             answer->way = (enum server_way)i;
             return true;
         }
