@@ -150,8 +150,10 @@ enum ledger_result ledger_claim(struct ledger_consumer *c, bool patient, struct 
 bool ledger_post(struct ledger_consumer *c, const struct settlement *settlement)
 {
     pthread_mutex_lock(&c->ledger->mutex);
+    bool known = c->posted.any; /* and the thread sleeps until it may commit */
     bool kept = settlement_add(&c->posted, settlement);
-    pthread_cond_signal(&c->ledger->work);
+    if (!known)
+        pthread_cond_signal(&c->ledger->work);
     pthread_mutex_unlock(&c->ledger->mutex);
     return kept;
 }

@@ -16,8 +16,8 @@ enum { PENDING_MAX = 512 };
 struct trail {
     int fd;
     char consumer[72];
-    char source[17];
-    int64_t lease_token, floor;
+    uint64_t sealed_head; /* of what all entries have in common */
+    int64_t floor;
     bool failed, awaits;
     size_t next; /* in the ring: where the first pending entry goes */
     int pending_count;
@@ -73,15 +73,22 @@ static uint64_t mix(uint64_t sum, uint64_t value)
     return sum ^ (sum >> 31);
 }
 
-uint64_t trail_seal(const char *source, int64_t lease_token, int64_t seq, int64_t floor, int64_t created_at_us)
+static uint64_t seal_head(const char *source, int64_t lease_token)
 {
     uint64_t sum = 0;
     for (const char *p = source; *p; p++)
         sum = mix(sum, (unsigned char)*p);
-    sum = mix(sum, (uint64_t)lease_token);
-    sum = mix(sum, (uint64_t)seq);
-    sum = mix(sum, (uint64_t)floor);
-    return mix(sum, (uint64_t)created_at_us);
+    return mix(sum, (uint64_t)lease_token);
+}
+
+static uint64_t seal_event(uint64_t head, int64_t seq, int64_t floor, int64_t created_at_us)
+{
+    return mix(mix(mix(head, (uint64_t)seq), (uint64_t)floor), (uint64_t)created_at_us);
+}
+
+uint64_t trail_seal(const char *source, int64_t lease_token, int64_t seq, int64_t floor, int64_t created_at_us)
+{
+    return seal_event(seal_head(source, lease_token), seq, floor, created_at_us);
 }
 
 /* Whatever the file has from before stays until it is written over: sealed for another token, it no longer counts. */
@@ -89,8 +96,7 @@ void trail_begin(struct trail *t, const char *source, int64_t lease_token, int64
 {
     if (!t)
         return;
-    strncpy(t->source, source, sizeof t->source - 1);
-    t->lease_token = lease_token;
+    t->sealed_head = seal_head(source, lease_token);
     t->floor = acked_seq;
     t->failed = t->awaits = false;
     t->next = 0;
@@ -106,7 +112,7 @@ void trail_add(struct trail *t, int64_t seq, int64_t created_at_us)
     t->pending[t->pending_count++] = (struct trail_entry){
         .seq = seq,
         .floor = t->floor,
-        .seal = trail_seal(t->source, t->lease_token, seq, t->floor, created_at_us),
+        .seal = seal_event(t->sealed_head, seq, t->floor, created_at_us),
     };
 }
 

@@ -8,42 +8,95 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct lane *lane_find(const struct lane_table *table, const char *key)
+/* What most keys fit into, and lanes kept with that much room. */
+enum { ROOM = 64, IDLE_MAX = 4096 };
+
+/* Eight bytes at a time; each round moves every bit of the word into the half that the next one multiplies. */
+static uint64_t sum_of(const char *text, size_t size)
 {
-    struct lane *lane = NULL;
+    uint64_t sum = size;
 
-    if (key)
-        HASH_FIND(hh, table->keyed, key, strlen(key), lane);
-    return lane;
-}
-
-static uint64_t sum_of(const char *key, size_t size) /* FNV-1a */
-{
-    uint64_t sum = 14695981039346656037u;
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ (unsigned char)key[i]) * 1099511628211u;
+    for (; size > 0; text += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        size_t taken = size < sizeof word ? size : sizeof word;
+        memcpy(&word, text, taken);
+        sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        sum ^= sum >> 32;
+        size -= taken;
+    }
     return sum;
 }
 
-struct lane *lane_new(struct lane_table *table, const char *key)
+struct lane_key lane_key(const char *text)
 {
-    struct lane *lane = calloc(1, sizeof *lane);
+    size_t size = text ? strlen(text) : 0;
+
+    return (struct lane_key){text, size, text ? sum_of(text, size) : 0};
+}
+
+struct lane *lane_find(const struct lane_table *table, const struct lane_key *key)
+{
+    struct lane *lane = NULL;
+
+    if (key->text)
+        HASH_FIND_BYHASHVALUE(hh, table->keyed, key->text, key->size, (unsigned)key->sum, lane);
+    return lane;
+}
+
+/* Empty, with room for a key of that size. */
+static struct lane *take(struct lane_table *table, size_t key_size)
+{
+    size_t room_size = key_size < ROOM ? ROOM : key_size + 1;
+    struct lane *lane = table->idle;
+
+    if (room_size > ROOM || !lane) {
+        lane = malloc(sizeof *lane + room_size);
+    } else {
+        table->idle = lane->next;
+        table->idle_count--;
+    }
+    if (lane)
+        *lane = (struct lane){.room_size = room_size};
+    return lane;
+}
+
+static void give_back(struct lane_table *table, struct lane *lane)
+{
+    if (lane->room_size > ROOM || table->idle_count == IDLE_MAX) {
+        free(lane);
+        return;
+    }
+    lane->next = table->idle;
+    table->idle = lane;
+    table->idle_count++;
+}
+
+void lane_table_fini(struct lane_table *table)
+{
+    for (struct lane *lane = table->idle, *after; lane; lane = after) {
+        after = lane->next;
+        free(lane);
+    }
+    *table = (struct lane_table){0};
+}
+
+struct lane *lane_new(struct lane_table *table, const struct lane_key *key)
+{
+    struct lane *lane = take(table, key->size);
 
     if (!lane)
         return NULL;
-    if (!key) {
+    if (!key->text) {
         lane->key_sum = ++table->loner_count;
         HASH_ADD(hh, table->loners, key_sum, sizeof lane->key_sum, lane);
-    } else if ((lane->key = strdup(key))) {
-        size_t size = strlen(key);
-        lane->key_sum = sum_of(key, size);
-        HASH_ADD_KEYPTR(hh, table->keyed, lane->key, size, lane);
+    } else {
+        lane->key = memcpy(lane->room, key->text, key->size + 1);
+        lane->key_sum = key->sum;
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->keyed, lane->key, key->size, (unsigned)key->sum, lane);
     }
     if (lane->hh.tbl)
         return lane;
-    free(lane->key);
-    free(lane);
+    give_back(table, lane);
     return NULL;
 }
 
@@ -53,8 +106,7 @@ void lane_free(struct lane_table *table, struct lane *lane)
         HASH_DELETE(hh, table->keyed, lane);
     else
         HASH_DELETE(hh, table->loners, lane);
-    free(lane->key);
-    free(lane);
+    give_back(table, lane);
 }
 
 void lane_append(struct lane *lane, struct window_event *e)

@@ -20,8 +20,15 @@ enum lane_state {
     LANE_UNRECORDED /* its first event is dead, and passed over once the ledger has that */
 };
 
+/* A key with its hash, which is taken once. */
+struct lane_key {
+    const char *text; /* NULL: unordered */
+    size_t size;
+    uint64_t sum;
+};
+
 struct lane {
-    char *key;        /* NULL: one unordered event's own */
+    const char *key;  /* in room; NULL: one unordered event's own */
     uint64_t key_sum; /* a hash of the key, or the loner's number */
     enum lane_state state;
     bool aside; /* all its events have stepped aside; else all are fresh */
@@ -30,17 +37,26 @@ struct lane {
     struct window_event *first, *last;
     struct lane *prev, *next; /* the ready lanes, who has waited longest first */
     UT_hash_handle hh;
+    size_t room_size;
+    char room[];
 };
 
+/* Lanes that were used and can be again are kept: most keys come and go with one event. */
 struct lane_table { /* zero-initialised is empty and valid */
     struct lane *keyed;
     struct lane *loners;  /* of unordered events, by key_sum */
     uint64_t loner_count; /* so far: the next one's key_sum */
+    struct lane *idle;    /* by next */
+    int idle_count;
 };
 
-struct lane *lane_find(const struct lane_table *, const char *key); /* NULL: none, or key is NULL */
-struct lane *lane_new(struct lane_table *, const char *key);        /* NULL: out of memory */
-void lane_free(struct lane_table *, struct lane *);                 /* its events are not touched */
+void lane_table_fini(struct lane_table *); /* every lane has been freed */
+
+struct lane_key lane_key(const char *text);
+
+struct lane *lane_find(const struct lane_table *, const struct lane_key *); /* NULL: none, or it is unordered */
+struct lane *lane_new(struct lane_table *, const struct lane_key *);        /* NULL: out of memory */
+void lane_free(struct lane_table *, struct lane *);                         /* its events are not touched */
 
 void lane_append(struct lane *, struct window_event *);
 struct window_event *lane_shift(struct lane *); /* the first event, taken out */

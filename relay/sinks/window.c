@@ -21,12 +21,15 @@ struct window {
     void (*free_item)(void *, void *);
     void *arg;               /* its first */
     int64_t last_seq;        /* the last one put or passed */
+    int64_t settled_seq;     /* the highest that needs nothing more from here; above it all is fresh */
     struct position settled; /* above the cursor, from before the start */
     struct lane_table lanes;
     struct lane *ready;         /* utlist: prev, next */
     struct lane *untold, *told; /* likewise: unrecorded, before and after the settlement that says so */
     struct due_heap backoff;    /* lanes */
     struct window_event *fresh; /* utlist, by seq */
+    struct window_event *idle;  /* by behind: used, and can be again */
+    int idle_count;
     size_t fresh_count, in_flight;
     int64_t aside_count, parked_count; /* events */
     struct buffer position;
@@ -52,6 +55,41 @@ struct window *window_new(int64_t acked_seq, const char *position, bool skip_dea
     return w;
 }
 
+enum { IDLE_MAX = 4096 };
+
+static struct window_event *new_event(struct window *w)
+{
+    struct window_event *e = w->idle;
+
+    if (!e)
+        return calloc(1, sizeof *e);
+    w->idle = e->behind;
+    w->idle_count--;
+    *e = (struct window_event){0};
+    return e;
+}
+
+static void free_event(struct window *w, struct window_event *e)
+{
+    if (!e)
+        return;
+    if (w->idle_count == IDLE_MAX) {
+        free(e);
+        return;
+    }
+    e->behind = w->idle;
+    w->idle = e;
+    w->idle_count++;
+}
+
+static void free_idle(struct window *w)
+{
+    for (struct window_event *e = w->idle, *after; e; e = after) {
+        after = e->behind;
+        free(e);
+    }
+}
+
 static void drop_item(struct window *w, struct window_event *e)
 {
     if (e->item)
@@ -66,7 +104,7 @@ static void free_lanes(struct window *w, struct lane *lanes)
         while (lane->first) {
             struct window_event *e = lane_shift(lane);
             drop_item(w, e);
-            free(e);
+            free_event(w, e);
         }
         lane_free(&w->lanes, lane);
     }
@@ -78,6 +116,8 @@ void window_free(struct window *w)
         return;
     free_lanes(w, w->lanes.keyed);
     free_lanes(w, w->lanes.loners);
+    lane_table_fini(&w->lanes);
+    free_idle(w);
     change_list_free(&w->changes);
     due_heap_free(&w->backoff);
     position_free(&w->settled);
@@ -99,6 +139,12 @@ static void park(struct window *w, struct lane *lane)
     w->parked_count += lane->count;
 }
 
+static void settle_one(struct window *w, int64_t seq)
+{
+    if (w->settled_seq < seq)
+        w->settled_seq = seq;
+}
+
 static void stop_counting(struct window *w, struct window_event *e)
 {
     if (e->lane->aside) {
@@ -106,6 +152,7 @@ static void stop_counting(struct window *w, struct window_event *e)
     } else {
         DL_DELETE(w->fresh, e);
         w->fresh_count--;
+        settle_one(w, e->seq);
     }
 }
 
@@ -118,7 +165,7 @@ static void lane_advance(struct window *w, struct lane *lane)
     if (!done->dead)
         stop_counting(w, done);
     drop_item(w, done);
-    free(done);
+    free_event(w, done);
     if (!lane->first)
         lane_free(&w->lanes, lane);
     else if (lane->in_flight > 0)
@@ -176,6 +223,7 @@ static void step_aside(struct window *w, struct lane *lane)
 {
     for (struct window_event *e = lane->first; e; e = e->behind) {
         DL_DELETE(w->fresh, e);
+        settle_one(w, e->seq);
         drop_item(w, e);
     }
     w->fresh_count -= (size_t)lane->count;
@@ -191,11 +239,12 @@ bool window_restore(struct window *w, const struct failed_change *row, int64_t d
 
     if (dead && (w->skip_dead || !row->key))
         return true; /* nothing waits behind it */
-    struct lane *lane = lane_find(&w->lanes, row->key);
-    struct window_event *e = calloc(1, sizeof *e);
+    struct lane_key key = lane_key(row->key);
+    struct lane *lane = lane_find(&w->lanes, &key);
+    struct window_event *e = new_event(w);
     bool first = !lane;
-    if (!e || !due_heap_reserve(&w->backoff, 1) || (first && !(lane = lane_new(&w->lanes, row->key)))) {
-        free(e);
+    if (!e || !due_heap_reserve(&w->backoff, 1) || (first && !(lane = lane_new(&w->lanes, &key)))) {
+        free_event(w, e);
         return false;
     }
     e->seq = row->seq;
@@ -226,10 +275,11 @@ bool window_put(struct window *w, int64_t seq, const char *key, void *item)
         window_pass(w, seq);
         return true;
     }
-    struct lane *lane = lane_find(&w->lanes, key);
-    struct window_event *e = calloc(1, sizeof *e);
+    struct lane_key named = lane_key(key);
+    struct lane *lane = lane_find(&w->lanes, &named);
+    struct window_event *e = new_event(w);
     bool first = !lane;
-    if (!e || (first && !(lane = lane_new(&w->lanes, key))))
+    if (!e || (first && !(lane = lane_new(&w->lanes, &named))))
         goto no_memory;
     e->seq = seq;
     e->item = item;
@@ -237,26 +287,29 @@ bool window_put(struct window *w, int64_t seq, const char *key, void *item)
     if (lane->aside && !add_change(w, e, FAILED_WAITING, NULL))
         goto no_memory;
     lane_append(lane, e);
+    w->last_seq = seq;
+    w->news = true;
     if (lane->aside) {
         drop_item(w, e);
+        settle_one(w, seq);
         w->aside_count++;
         w->parked_count += lane->state == LANE_PARKED;
-    } else {
-        DL_APPEND(w->fresh, e);
-        w->fresh_count++;
-        if (first)
-            make_ready(w, lane);
+        return true;
     }
-    window_pass(w, seq);
+    DL_APPEND(w->fresh, e);
+    w->fresh_count++;
+    if (first)
+        make_ready(w, lane);
     return true;
 
 no_memory:
-    free(e);
+    free_event(w, e);
     return false;
 }
 
 void window_pass(struct window *w, int64_t seq)
 {
+    settle_one(w, seq);
     w->last_seq = seq;
     w->news = true;
 }
@@ -404,19 +457,21 @@ int64_t window_retrying(const struct window *w)
     return w->aside_count - w->parked_count;
 }
 
-/* Everything read is settled but for the fresh events; what a position said before the start still holds beyond the
- * last event read. */
+/* Everything read is settled but for the fresh events, of which those above settled_seq need not be looked at: a thousand
+ * may wait there. What a position said before the start still holds beyond the last event read. */
 static const char *position_text(struct window *w, int64_t acked_seq)
 {
     struct position_writer writer;
     int64_t after = acked_seq;
 
+    const struct window_event *e = w->fresh;
+
     position_begin(&writer, &w->position);
-    for (const struct window_event *e = w->fresh; e; e = e->next) {
+    for (; e && e->seq <= w->settled_seq; e = e->next) {
         position_add(&writer, after + 1, e->seq - 1);
         after = e->seq;
     }
-    position_add(&writer, after + 1, w->last_seq);
+    position_add(&writer, after + 1, e ? w->settled_seq : w->last_seq);
     for (int i = 0; i < w->settled.count; i++) {
         const struct seq_range *range = &w->settled.ranges[i];
         position_add(&writer, range->first > w->last_seq ? range->first : w->last_seq + 1, range->last);
