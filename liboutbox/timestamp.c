@@ -32,6 +32,13 @@ static struct date date_of(int64_t days_since_1970)
     };
 }
 
+static char *put_pair(char *to, int value)
+{
+    to[0] = (char)('0' + value / 10);
+    to[1] = (char)('0' + value % 10);
+    return to + 2;
+}
+
 static char *put_digits(char *to, int value, int digits)
 {
     for (int i = digits - 1; i >= 0; i--, value /= 10)
@@ -41,9 +48,11 @@ static char *put_digits(char *to, int value, int digits)
 
 static char *put_year(char *to, int64_t year)
 {
+    if (year >= 0 && year <= 9999)
+        return put_pair(put_pair(to, (int)year / 100), (int)year % 100);
     if (year < 0)
         *to++ = '-';
-    else if (year > 9999)
+    else
         *to++ = '+';
     int magnitude = (int)(year < 0 ? -year : year), digits = 4;
     for (int rest = magnitude / 10000; rest > 0; rest /= 10)
@@ -59,21 +68,23 @@ int timestamp_format(char out[TIMESTAMP_SIZE], int64_t us)
         day--;
     }
     struct date date = date_of(day);
-    int seconds = (int)(of_day / 1000000);
+    int seconds = (int)(of_day / 1000000), micros = (int)(of_day % 1000000);
     char *to = put_year(out, date.year);
 
     *to++ = '-';
-    to = put_digits(to, date.month, 2);
+    to = put_pair(to, date.month);
     *to++ = '-';
-    to = put_digits(to, date.day, 2);
+    to = put_pair(to, date.day);
     *to++ = 'T';
-    to = put_digits(to, seconds / 3600, 2);
+    to = put_pair(to, seconds / 3600);
     *to++ = ':';
-    to = put_digits(to, seconds / 60 % 60, 2);
+    to = put_pair(to, seconds / 60 % 60);
     *to++ = ':';
-    to = put_digits(to, seconds % 60, 2);
+    to = put_pair(to, seconds % 60);
     *to++ = '.';
-    to = put_digits(to, (int)(of_day % 1000000), 6);
+    to = put_pair(to, micros / 10000);
+    to = put_pair(to, micros / 100 % 100);
+    to = put_pair(to, micros % 100);
     *to++ = 'Z';
     *to = '\0';
     return (int)(to - out);

@@ -5,26 +5,70 @@
  */
 #include "encode.h"
 
+#include "json_plain.h"
 #include "json_scan.h"
 #include "json_write.h"
 #include "timestamp.h"
 
 /* ---- Members ------------------------------------------------------------------------------------------------------ */
 
-/* prefix is everything before the value: ,"name": */
+/* prefix is everything before the value: ,"name": Most texts are short and need no escapes: those are done with in one go,
+ * what is not plain is json_write.c's. */
 static void put_text(struct buffer *b, const char *prefix, const char *text, size_t size)
 {
+    enum { QUOTES = 2, WORD = 8 /* json_plain_copy() writes past its end */ };
+    const unsigned char *from = (const unsigned char *)text;
+
     if (!text)
         return;
     buffer_append_text(b, prefix);
-    json_write_text(b, text, size);
+    char *to = buffer_reserve(b, size + QUOTES + WORD);
+    if (to && json_plain_copy(to + 1, from, from + size) == size) {
+        to[0] = to[size + 1] = '"';
+        buffer_grow(b, size + QUOTES);
+    } else {
+        json_write_text(b, text, size);
+    }
 }
 
-static void put_id(struct buffer *b, const char *source, int64_t seq)
+/* A seq's digits, for all the places where it stands. */
+struct seq_text {
+    int64_t seq;
+    char digits[20]; /* with leading zeros, so that sequences sort as text */
+    size_t zeros;    /* how many */
+};
+
+static struct seq_text seq_text(int64_t seq)
+{
+    struct seq_text t = {.seq = seq};
+    uint64_t rest = seq < 0 ? 0 : (uint64_t)seq;
+    size_t at = sizeof t.digits;
+
+    memset(t.digits, '0', sizeof t.digits);
+    for (; rest > 0; rest /= 10)
+        t.digits[--at] = (char)('0' + rest % 10);
+    t.zeros = at < sizeof t.digits ? at : at - 1;
+    return t;
+}
+
+static void put_seq(struct buffer *b, const struct seq_text *t)
+{
+    if (t->seq < 0) /* plain SQL can store one */
+        json_write_int(b, t->seq);
+    else
+        buffer_append(b, t->digits + t->zeros, sizeof t->digits - t->zeros);
+}
+
+static void put_id(struct buffer *b, const char *source, const struct seq_text *seq)
 {
     buffer_append_text(b, source);
     buffer_append_byte(b, '-');
-    json_write_int(b, seq);
+    put_seq(b, seq);
+}
+
+static void put_sequence(struct buffer *b, const struct seq_text *t)
+{
+    buffer_append(b, t->digits, sizeof t->digits);
 }
 
 static void put_time(struct buffer *b, int64_t us)
@@ -32,20 +76,6 @@ static void put_time(struct buffer *b, int64_t us)
     char *to = buffer_reserve(b, TIMESTAMP_SIZE);
     if (to)
         buffer_grow(b, (size_t)timestamp_format(to, us));
-}
-
-/* Twenty digits, so that sequences sort as text. */
-static void put_sequence(struct buffer *b, int64_t seq)
-{
-    enum { DIGITS = 20 };
-    char *to = buffer_reserve(b, DIGITS);
-    if (!to)
-        return;
-    uint64_t rest = seq < 0 ? 0 : (uint64_t)seq;
-    memset(to, '0', DIGITS);
-    for (int i = DIGITS - 1; rest > 0; i--, rest /= 10)
-        to[i] = (char)('0' + rest % 10);
-    buffer_grow(b, DIGITS);
 }
 
 /* ---- Stored JSON -------------------------------------------------------------------------------------------------- */
@@ -117,15 +147,16 @@ void encode_native(struct buffer *b, const struct source_row *row, const struct 
                    const char **error)
 {
     const outbox_event *event = &row->event;
+    const struct seq_text seq = seq_text(event->seq);
 
     buffer_append_text(b, "{\"seq\":");
-    json_write_int(b, event->seq);
+    put_seq(b, &seq);
     if (options->with_prev) {
         buffer_append_text(b, ",\"prev\":");
         json_write_int(b, options->prev);
     }
     buffer_append_text(b, ",\"id\":\"");
-    put_id(b, options->source, event->seq);
+    put_id(b, options->source, &seq);
     buffer_append_byte(b, '"');
     put_text(b, ",\"topic\":", event->topic, event->topic_size);
     put_text(b, ",\"table\":", event->table, event->table_size);
@@ -262,9 +293,10 @@ void encode_cloudevent(struct buffer *b, const struct source_row *row, const str
                        const char **error)
 {
     const outbox_event *event = &row->event;
+    const struct seq_text seq = seq_text(event->seq);
 
     buffer_append_text(b, "{\"specversion\":\"1.0\",\"id\":\"");
-    put_id(b, options->source, event->seq);
+    put_id(b, options->source, &seq);
     buffer_append_text(b, "\",\"source\":\"urn:outbox:");
     buffer_append_text(b, options->source);
     put_type(b, event);
@@ -286,10 +318,11 @@ void encode_cloudevent(struct buffer *b, const struct source_row *row, const str
     }
 
     buffer_append_text(b, ",\"sequence\":\"");
-    put_sequence(b, event->seq);
+    put_sequence(b, &seq);
     if (options->with_prev) {
+        const struct seq_text prev = seq_text(options->prev);
         buffer_append_text(b, "\",\"prev\":\"");
-        put_sequence(b, options->prev);
+        put_sequence(b, &prev);
     }
     buffer_append_byte(b, '"');
     put_partition_key(b, event);
