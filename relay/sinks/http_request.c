@@ -28,11 +28,9 @@ static bool append_header(struct curl_slist **list, const char *line)
 bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_settings *settings, struct http_loop *loop)
 {
     *endpoint = (struct http_endpoint){.settings = settings, .loop = loop};
-    /* Without these curl adds "Expect: 100-continue" to large bodies (a second to wait where nobody answers it). */
     endpoint->url = curl_url(); /* parsed once, not for each request */
     bool done = endpoint->url && curl_url_set(endpoint->url, CURLUPART_URL, settings->url, 0) == CURLUE_OK &&
-                signer_init(&endpoint->signer, settings) && append_header(&endpoint->common, "Expect:") &&
-                append_header(&endpoint->common, "Accept:");
+                signer_init(&endpoint->signer, settings) && append_header(&endpoint->common, "Accept:");
     for (char **line = settings->headers; done && line && *line; line++)
         done = append_header(&endpoint->common, *line);
     if (!done)
@@ -263,6 +261,10 @@ static char *line_of(const char *line)
     return cast.line;
 }
 
+/* From 1 MiB on curl would add "Expect: 100-continue": a second to wait where nobody answers it. A line of ours keeps it
+ * from that, and is compared with each name that curl looks for, in each request. */
+enum { EXPECT_BYTES = 1 << 19 };
+
 static void link_headers(struct http_request *r, const char *const lines[], int count)
 {
     for (int i = 0; i < count; i++) {
@@ -305,12 +307,14 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
     lines[count++] = r->idempotency_line;
     lines[count++] = r->type_line;
     if (r->endpoint->settings->secret_count) {
-        char signatures[SIGNER_SIZE];
-        if (!signer_sign(&r->endpoint->signer, id, now_s, m->body, m->size, signatures))
+        static const char name[] = "webhook-signature: ";
+        memcpy(r->signature_line, name, sizeof name);
+        if (!signer_sign(&r->endpoint->signer, id, now_s, m->body, m->size, r->signature_line + sizeof name - 1))
             return false;
-        snprintf(r->signature_line, sizeof r->signature_line, "webhook-signature: %s", signatures);
         lines[count++] = r->signature_line;
     }
+    if (m->size >= EXPECT_BYTES)
+        lines[count++] = "Expect:";
     for (int i = 0; i < m->header_count; i++)
         lines[count++] = m->headers[i];
     link_headers(r, lines, count);

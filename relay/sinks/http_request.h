@@ -23,7 +23,7 @@ enum {
     HTTP_ANSWER_MAX = 64 * 1024, /* bytes of body that are read; no more are worth reading */
     HTTP_HEADERS_MAX = 64 * 1024,
     HTTP_ID_MAX = 79,
-    HTTP_NODES_MAX = 7 + ENVELOPE_HEADERS_MAX
+    HTTP_NODES_MAX = 8 + ENVELOPE_HEADERS_MAX
 };
 
 /* What one request says. */

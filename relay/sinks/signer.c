@@ -5,8 +5,6 @@
  */
 #include "signer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/params.h>
@@ -51,18 +49,38 @@ static bool mac_of(EVP_MAC_CTX *keyed, const char *head, size_t head_size, const
            written == MAC_SIZE;
 }
 
+/* `ID.TIMESTAMP.`, its size; 0: too long. */
+static size_t head_of(char *head, size_t room, const char *id, int64_t timestamp_s)
+{
+    char digits[24], *end = digits + sizeof digits, *at = end;
+    size_t id_size = strlen(id);
+    uint64_t rest = (uint64_t)timestamp_s;
+
+    *--at = '.';
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    *--at = '.';
+    size_t size = id_size + (size_t)(end - at);
+    if (timestamp_s < 0 || size > room)
+        return 0;
+    memcpy(head, id, id_size);
+    memcpy(head + id_size, at, (size_t)(end - at));
+    return size;
+}
+
 bool signer_sign(struct signer *s, const char *id, int64_t timestamp_s, const void *body, size_t size,
                  char out[SIGNER_SIZE])
 {
     unsigned char mac[MAC_SIZE];
     char head[128], *at = out;
-    int head_size = snprintf(head, sizeof head, "%s.%" PRId64 ".", id, timestamp_s);
+    size_t head_size = head_of(head, sizeof head, id, timestamp_s);
 
-    if (head_size >= (int)sizeof head)
-        return false; /* ids are ours, and shorter */
+    if (head_size == 0)
+        return false; /* ids are ours, and shorter; clocks are past 1970 */
     *at = 0;
     for (int i = 0; i < s->count; i++) {
-        if (!mac_of(s->keyed[i], head, (size_t)head_size, body, size, mac))
+        if (!mac_of(s->keyed[i], head, head_size, body, size, mac))
             return false;
         at = stpcpy(at, i ? " v1," : "v1,");
         EVP_EncodeBlock((unsigned char *)at, mac, MAC_SIZE);
