@@ -164,6 +164,16 @@ static inline void bench_pin(int core)
         sched_setaffinity(0, sizeof set, &set);
 }
 
+/* And from here on anywhere. */
+static inline void bench_unpin(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        CPU_SET(core, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
 /* Begins a receiver on core 0, and moves the caller, with all that it starts later, to core 1. */
 static inline struct receiver *receiver_start(void)
 {
