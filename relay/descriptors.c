@@ -14,7 +14,8 @@
 
 enum {
     FOR_THE_RELAY = 24,
-    FOR_A_SINK = 12 /* its lock, wake and connection, curl's own two, and a second connection for what is read again */
+    FOR_A_SINK = 15 /* its lock, wake and connection, curl's own two, and a connection each for what is read again and
+                       what is read ahead */
 };
 
 int64_t descriptors_needed(const struct relay_settings *settings, int most)

@@ -270,6 +270,7 @@ static enum stage finish(struct pipeline *p)
 /* The lock goes last: whoever takes over finds everything settled. */
 static void clean_up(struct pipeline *p)
 {
+    read_ahead_stop(p->ahead);
     p->options.ops->close(p->sink);
     source_close(p->source);
     sqlite3_close(p->db);

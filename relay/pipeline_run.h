@@ -1,4 +1,5 @@
-/* pipeline_run.h — what pipeline.c (a pipeline's life) and pipeline_run.c (delivering) share. Nobody else includes it. */
+/* pipeline_run.h — what pipeline.c (a pipeline's life), pipeline_run.c (delivering) and pipeline_read.c (reading) share.
+ * Nobody else includes it. */
 #ifndef RELAY_PIPELINE_RUN_H
 #define RELAY_PIPELINE_RUN_H
 
@@ -7,6 +8,7 @@
 
 #include "lock.h"
 #include "pipeline.h"
+#include "read_ahead.h"
 #include "schema.h"
 #include "sinks/rate.h"
 #include "source.h"
@@ -42,12 +44,15 @@ struct pipeline {
     struct lock lock;
     struct trail *trail; /* NULL: its destination says by itself what it has, or nothing can */
     struct source *source;
+    struct read_ahead *ahead; /* NULL: there was no backlog yet */
+    bool page_open;           /* its page is being taken */
     struct sink *sink;
     struct sink_context context;
     char reason[SINK_REASON_SIZE];
 
     struct cursor cursor;              /* the newest that was settled or claimed */
     int64_t lease_token;               /* 0: not registered */
+    int64_t owed_after;                /* see source_expect() */
     int64_t read_seq;                  /* the last one handed to the sink */
     int64_t reached_seq;               /* the last one it has settled */
     int batch;                         /* rows to ask for: few when quiet, more under a backlog */
@@ -66,6 +71,26 @@ void pipeline_run_begin(struct pipeline *, int64_t read_seq);
 
 /* Delivers until something else is to be done. */
 enum stage pipeline_run(struct pipeline *);
+
+/* When there is something to read, and room for it; INT64_MAX: not by time. */
+int64_t pipeline_read_due_us(const struct pipeline *);
+
+/* Reads what there is room for, or takes it from what was read ahead, if it is time to; else looks at the consumer's
+ * state where that is due. DELIVER, or what is to be done instead. */
+enum stage pipeline_read(struct pipeline *);
+
+/* Each read sees whether an operator has paused, moved or removed the consumer. A sink that is full, backs off or is down
+ * goes on sending what it has, and nothing is read; nor is anything of what was read ahead: so it is looked at here.
+ * DELIVER, PAUSE or CLAIM; what else is wrong a read will say. */
+int64_t pipeline_state_due_us(const struct pipeline *);
+enum stage pipeline_look_at_state(struct pipeline *);
+
+enum { PIPELINE_BACKLOG_MAX = 10000 }; /* changes that the ledger could not write yet */
+
+#define PIPELINE_MOVED "the database file was moved, removed or replaced; start the relay again"
+
+/* Logs the reason. BROKEN. */
+enum stage pipeline_stop_for_good(struct pipeline *, const char *reason);
 
 /* Waits until the ledger has recorded what was settled, within a bound; says so where it could not. */
 bool pipeline_flush(struct pipeline *);

@@ -5,7 +5,7 @@
  * still under way. settle() then says what is durable at the destination, and the ledger records it; delivery never
  * waits for that record. So one event's way is: source → put → push → settle → ledger.
  *
- * Everything is called from the pipeline's own thread. A sink logs its own failures, once per change of state.
+ * Everything but prepare() is called from the pipeline's own thread. A sink logs its own failures, once per change of state.
  * Delivery has three outcomes and no fourth: delivered, retry, dead.
  */
 #ifndef RELAY_SINK_H
@@ -119,6 +119,15 @@ struct sink_ops {
 
     /* Takes one event: encodes it into memory, nothing else. Never fails but for memory (LATER). */
     enum sink_result (*put)(struct sink *, const struct source_row *);
+
+    /* put() in two parts, for a sink whose encoding is worth a thread of its own; NULL: it isn't. prepare() is called from
+     * that thread, while everything else goes on: it encodes into memory that nothing else of the sink's touches. NULL:
+     * out of memory. put_prepared() takes what it made, later and in the same order. discard() lets go of it, while nothing
+     * is being prepared or by that very thread; prepare_more() comes before a page of events is prepared. */
+    void *(*prepare)(struct sink *, const struct source_row *);
+    enum sink_result (*put_prepared)(struct sink *, void *item);
+    void (*discard)(struct sink *, void *item);
+    void (*prepare_more)(struct sink *);
 
     /* seq was read and filtered out: nothing to deliver, but the cursor passes it. */
     void (*skip)(struct sink *, int64_t seq);

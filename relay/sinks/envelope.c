@@ -201,7 +201,7 @@ static void write_event(struct draft *d, const struct source_row *row, const str
 /* ---- Sealing ---------------------------------------------------------------------------------------------------------- */
 
 /* The pointers are set when nothing moves any more. False: out of memory. */
-static bool seal(const struct draft *d)
+static bool seal(const struct draft *d, const outbox_event *event)
 {
     struct envelope *e = d->envelope;
 
@@ -210,12 +210,17 @@ static bool seal(const struct draft *d)
     if (d->error) {
         buffer_clear(d->body);
         buffer_clear(d->headers);
-        buffer_append_text(d->headers, d->error);
+        buffer_append(d->headers, d->error, strlen(d->error) + 1);
         e->header_count = 0;
-        e->error = buffer_text(d->headers);
-        return e->error != NULL;
     }
+    size_t key_at = d->headers->size;
+    bool ordered = encode_partition_key(d->headers, event);
+    buffer_append_byte(d->headers, 0);
+    if (!buffer_ok(d->headers))
+        return false;
     const char *at = e->text.data;
+    e->error = d->error ? at : NULL;
+    e->key = ordered ? at + key_at : NULL;
     for (int i = 0; i < e->header_count; i++, at += strlen(at) + 1)
         e->headers[i] = at;
     return true;
@@ -256,6 +261,19 @@ void envelope_free(struct envelope_pool *pool, struct envelope *e)
     pool->idle_count++;
 }
 
+void envelope_pool_move(struct envelope_pool *to, struct envelope_pool *from)
+{
+    if (to->idle_count >= from->idle_count) /* the shorter list is the one walked through */
+        return;
+    struct envelope **end = &to->idle;
+    while (*end)
+        end = &(*end)->next;
+    *end = from->idle;
+    to->idle_count += from->idle_count;
+    from->idle = NULL;
+    from->idle_count = 0;
+}
+
 void envelope_pool_fini(struct envelope_pool *pool)
 {
     for (struct envelope *e = pool->idle, *next; e; e = next) {
@@ -275,9 +293,10 @@ struct envelope *envelope_new(struct envelope_pool *pool, const struct source_ro
         return NULL;
     struct draft d = {.envelope = e, .body = &e->body, .headers = &e->text, .value = &pool->value, .error = NULL};
     buffer_clear(d.value);
+    e->seq = row->event.seq;
     e->created_at_us = row->event.time_us;
     write_event(&d, row, settings, source, with_before);
-    if (seal(&d))
+    if (seal(&d, &row->event))
         return e;
     destroy(e);
     return NULL;

@@ -11,13 +11,15 @@
 enum { ENVELOPE_HEADERS_MAX = 12 + WEBHOOK_EVENT_HEADERS_MAX };
 
 struct envelope {
+    int64_t seq;
+    const char *key; /* the ordering key; NULL: unordered */
     struct buffer body;
     const char *content_type; /* static; NULL: there is no body */
     const char *error;        /* it can't be sent, ever: why; NULL: fine. Body and headers are empty then */
     int64_t created_at_us;
     int header_count;
     const char *headers[ENVELOPE_HEADERS_MAX]; /* "name: value", fit for HTTP */
-    struct buffer text;                        /* what headers and error point to */
+    struct buffer text;                        /* what key, headers and error point to */
     struct envelope *next;                     /* the pool's */
 };
 
@@ -35,6 +37,9 @@ void envelope_pool_fini(struct envelope_pool *); /* what was taken from it and n
 struct envelope *envelope_new(struct envelope_pool *, const struct source_row *row, const struct webhook_settings *,
                               const char *source, bool with_before);
 void envelope_free(struct envelope_pool *, struct envelope *);
+
+/* What is idle in `from` is so in `to`, where that has less. */
+void envelope_pool_move(struct envelope_pool *to, struct envelope_pool *from);
 
 /* The memory that it takes. */
 static inline size_t envelope_bytes(const struct envelope *e)

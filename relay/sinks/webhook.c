@@ -47,7 +47,7 @@ static void webhook_close(struct sink *s)
     reread_free(s->reread);
     http_endpoint_fini(&s->endpoint);
     envelope_pool_fini(&s->envelopes);
-    buffer_free(&s->key);
+    envelope_pool_fini(&s->ahead);
     free(s->requests);
     free(s->batches);
     free(s->idle);
@@ -230,30 +230,55 @@ static int webhook_room(const struct sink *s)
     return now_us < s->breaker.hold_until_us ? 0 : (int)(most - fresh);
 }
 
+static struct envelope *new_envelope(const struct sink *s, struct envelope_pool *pool, const struct source_row *row)
+{
+    return envelope_new(pool, row, s->settings, s->context->source, s->context->settings->before_transform != NULL);
+}
+
 struct envelope *webhook_wrap(struct sink *s, const struct source_row *row)
 {
-    struct envelope *e = envelope_new(&s->envelopes, row, s->settings, s->context->source,
-                                      s->context->settings->before_transform != NULL);
+    struct envelope *e = new_envelope(s, &s->envelopes, row);
 
     if (e)
         s->bytes += envelope_bytes(e);
     return e;
 }
 
-static enum sink_result webhook_put(struct sink *s, const struct source_row *row)
+static enum sink_result put_envelope(struct sink *s, struct envelope *e)
 {
-    buffer_clear(&s->key);
-    bool ordered = encode_partition_key(&s->key, &row->event);
-    const char *key = ordered ? buffer_text(&s->key) : NULL;
-    struct envelope *e = buffer_ok(&s->key) ? webhook_wrap(s, row) : NULL;
-
-    if (e && window_put(s->window, row->event.seq, key, e)) {
+    if (e && window_put(s->window, e->seq, e->key, e)) {
         trouble_over(&s->trouble, s->context->settings->consumer, "the sink");
         return SINK_OK;
     }
     if (e)
         free_envelope(s, e);
     return trouble(s, "out of memory");
+}
+
+static enum sink_result webhook_put(struct sink *s, const struct source_row *row)
+{
+    return put_envelope(s, webhook_wrap(s, row));
+}
+
+static void *webhook_prepare(struct sink *s, const struct source_row *row)
+{
+    return new_envelope(s, &s->ahead, row);
+}
+
+static enum sink_result webhook_put_prepared(struct sink *s, void *item)
+{
+    s->bytes += envelope_bytes(item);
+    return put_envelope(s, item);
+}
+
+static void webhook_discard(struct sink *s, void *item)
+{
+    envelope_free(&s->ahead, item);
+}
+
+static void webhook_prepare_more(struct sink *s)
+{
+    envelope_pool_move(&s->ahead, &s->envelopes);
 }
 
 static void webhook_skip(struct sink *s, int64_t seq)
@@ -349,6 +374,10 @@ const struct sink_ops sink_webhook = {
     .open = webhook_open,
     .room = webhook_room,
     .put = webhook_put,
+    .prepare = webhook_prepare,
+    .put_prepared = webhook_put_prepared,
+    .discard = webhook_discard,
+    .prepare_more = webhook_prepare_more,
     .skip = webhook_skip,
     .push = webhook_push,
     .wait = webhook_wait,

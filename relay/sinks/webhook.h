@@ -32,8 +32,8 @@ struct sink {
 
     struct window *window; /* its items are envelopes */
     struct envelope_pool envelopes;
-    size_t bytes; /* of the window's items */
-    struct buffer key;
+    struct envelope_pool ahead; /* of the thread that prepares, while it does */
+    size_t bytes;               /* of the window's items */
     struct breaker breaker;
     struct rate rate;
     struct trouble trouble;   /* of ours, not the endpoint's: memory, or the database */

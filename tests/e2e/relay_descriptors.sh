@@ -24,12 +24,12 @@ limited() {
 
 limited -n 60 --
 is "too few for one connection each: refused in one line" "$code $(wc -l <"$TMP/err")" "100 1"
-like "that says how many it takes" "$(cat "$TMP/err")" "3 sinks need 63 descriptors or more, and 60 are allowed: raise \`ulimit -n\`"
+like "that says how many it takes" "$(cat "$TMP/err")" "3 sinks need 72 descriptors or more, and 60 are allowed: raise \`ulimit -n\`"
 is "and nothing is registered" "$(sql "SELECT count(*) FROM consumer_offsets")" 0
 
 limited -n 90 --
 is "too few for all that the sinks could use: everything is delivered" "$code $(requests)" "0 300"
-like "and a line says what it does about it" "$(cat "$TMP/err")" "no webhook has more than 10 requests under way"
+like "and a line says what it does about it" "$(cat "$TMP/err")" "no webhook has more than 7 requests under way"
 is "no connection failed for want of one" "$(grep -c 'outcome=' "$TMP/err")" 0
 
 for i in 1 2 3; do outboxctl --db "$DB" consumers seek "s$i" 1 --yes >/dev/null 2>&1; done

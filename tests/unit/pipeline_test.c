@@ -1,4 +1,7 @@
-/* pipeline_test.c — a pipeline around a scripted sink: what it is handed, when, and what becomes of its answers. */
+/* pipeline_test.c — a pipeline around a scripted sink: what it is handed, when, and what becomes of its answers.
+ *
+ * Each test runs twice: with a sink that encodes where it is put, and with one for which pages are read ahead.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,6 +33,10 @@ struct script {
     int64_t taken[TAKEN_MAX], held[TAKEN_MAX];
     int taken_count, held_count;
     int64_t reached, settled;
+
+    int prepared;          /* by another thread, and neither put nor discarded yet */
+    pthread_t at_home;     /* the thread that opened the sink */
+    bool prepared_at_home; /* by that thread */
 };
 
 static struct script *script_of_next_sink;
@@ -52,6 +59,7 @@ static enum sink_result fake_open(struct sink *s, struct cursor *cursor)
     struct script *x = s->script;
     pthread_mutex_lock(&x->mutex);
     x->opened_at = cursor->acked_seq;
+    x->at_home = pthread_self();
     x->once = s->context->once;
     x->failing = ++x->opens == x->later_at_open;
     x->held_count = 0;
@@ -162,8 +170,43 @@ static const struct sink_ops fake = {
     .close = fake_close,
 };
 
+static void *fake_prepare(struct sink *s, const struct source_row *row)
+{
+    struct script *x = s->script;
+    int64_t *item = malloc(sizeof *item);
+    *item = row->event.seq;
+    pthread_mutex_lock(&x->mutex);
+    x->prepared++;
+    x->prepared_at_home |= pthread_equal(x->at_home, pthread_self());
+    pthread_mutex_unlock(&x->mutex);
+    return item;
+}
+
+static void fake_discard(struct sink *s, void *item)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->prepared--;
+    pthread_mutex_unlock(&s->script->mutex);
+    free(item);
+}
+
+static enum sink_result fake_put_prepared(struct sink *s, void *item)
+{
+    pthread_mutex_lock(&s->script->mutex);
+    s->script->held[s->script->held_count++] = *(int64_t *)item;
+    pthread_mutex_unlock(&s->script->mutex);
+    fake_discard(s, item);
+    return SINK_OK;
+}
+
+static void fake_prepare_more(struct sink *s)
+{
+    (void)s;
+}
+
 struct bench {
     struct fixture *f;
+    struct sink_ops ops;
     struct ledger *ledger;
     struct sink_settings settings;
     struct script script;
@@ -179,6 +222,7 @@ static int setup(void **state)
     if (fixture_setup(&fixture) != 0)
         return -1;
     b->f = fixture;
+    b->ops = fake;
     b->settings = settings_of(strdup("c"));
     b->script.open_at = -1;
     pthread_mutex_init(&b->script.mutex, NULL);
@@ -188,11 +232,26 @@ static int setup(void **state)
     return ledger_open(b->f->path, &b->ledger, message, sizeof message);
 }
 
+/* Every backlog is then one of several pages. */
+static int setup_ahead(void **state)
+{
+    int failed = setup(state);
+    struct bench *b = *state;
+    if (failed)
+        return failed;
+    b->ops.prepare = fake_prepare;
+    b->ops.put_prepared = fake_put_prepared;
+    b->ops.discard = fake_discard;
+    b->ops.prepare_more = fake_prepare_more;
+    b->settings.read_batch = 7;
+    return 0;
+}
+
 static void start(struct bench *b, bool once)
 {
     const struct pipeline_options options = {
         .settings = &b->settings,
-        .ops = &fake,
+        .ops = &b->ops,
         .db_path = b->f->path,
         .ledger = b->ledger,
         .once = once,
@@ -223,6 +282,8 @@ static int teardown(void **state)
     if (b->pipeline)
         stop(b);
     ledger_close(b->ledger);
+    assert_int_equal(b->script.prepared, 0);
+    assert_false(b->script.prepared_at_home);
     pthread_mutex_destroy(&b->script.mutex);
     free(b->settings.consumer);
     free(b);
@@ -267,6 +328,15 @@ static bool is_holding(void *arg)
     return holding;
 }
 
+static bool is_full(void *arg)
+{
+    struct bench *b = arg;
+    pthread_mutex_lock(&b->script.mutex);
+    bool full = b->script.held_count >= b->script.room;
+    pthread_mutex_unlock(&b->script.mutex);
+    return full;
+}
+
 static bool is_acked(void *arg)
 {
     struct bench *b = arg;
@@ -308,7 +378,7 @@ static void the_room_of_a_sink_is_respected(void **state)
     b->script.hold = true;
     emit_events(b->f, "k", 50);
     start(b, false);
-    assert_true(comes_true(is_holding, b));
+    assert_true(comes_true(is_full, b));
     assert_int_equal(stop(b), PIPELINE_DONE);
     assert_int_equal(b->script.held_count, 10);
     assert_int_equal(b->script.taken_count, 0);
@@ -334,7 +404,7 @@ static void what_the_filter_leaves_out_costs_no_time(void **state)
 {
     struct bench *b = *state;
     b->settings.rate = 1;
-    b->settings.filter = strdup("seq = 1000");
+    b->settings.filter = strdup("seq = 500"); /* those behind it are passed too */
     emit_events(b->f, "k", 1000);
     start(b, true);
     assert_int_equal(join(b), PIPELINE_DONE);
@@ -671,34 +741,40 @@ static void an_idle_pipeline_holds_up_no_checkpoint(void **state)
     assert_false(is_over(b));
 }
 
+#define BOTH(test)                                                                                                     \
+    {#test, test, setup, teardown, NULL},                                                                              \
+    {                                                                                                                  \
+#test ", read ahead", test, setup_ahead, teardown, NULL                                                        \
+    }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_backlog_and_what_follows_arrive_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_room_of_a_sink_is_respected, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_rate_is_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_the_filter_leaves_out_costs_no_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_a_sink_finishes_at_the_end_is_acknowledged, setup, teardown),
-        cmocka_unit_test_setup_teardown(once_ends_when_all_is_settled, setup, teardown),
-        cmocka_unit_test_setup_teardown(once_with_something_left_to_retry_is_temporary, setup, teardown),
-        cmocka_unit_test_setup_teardown(once_does_not_wait_for_a_fault_to_pass, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_fault_is_waited_out_and_nothing_is_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_fault_without_a_later_ends_the_pipeline, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_broken_sink_stops_for_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_gap_stops_for_good_after_what_comes_before_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_sink_that_lost_its_tail_gets_it_again_from_the_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_sink_that_is_ahead_is_believed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_moved_cursor_is_gone_to, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_paused_consumer_gets_nothing_until_it_is_resumed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_sink_is_paused_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_sink_hears_of_a_moved_or_removed_cursor_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(paused_even_once_finishes_only_what_is_in_flight, setup, teardown),
-        cmocka_unit_test_setup_teardown(stopped_even_once_finishes_only_what_is_in_flight, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unregistered_consumer_leaves_no_trace, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_held_lock_is_waited_for_and_taken_over_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(once_waits_for_no_lock, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_standby_can_be_stopped, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_idle_pipeline_holds_up_no_checkpoint, setup, teardown),
+        BOTH(a_backlog_and_what_follows_arrive_in_order),
+        BOTH(the_room_of_a_sink_is_respected),
+        BOTH(a_rate_is_kept),
+        BOTH(what_the_filter_leaves_out_costs_no_time),
+        BOTH(what_a_sink_finishes_at_the_end_is_acknowledged),
+        BOTH(once_ends_when_all_is_settled),
+        BOTH(once_with_something_left_to_retry_is_temporary),
+        BOTH(once_does_not_wait_for_a_fault_to_pass),
+        BOTH(a_fault_is_waited_out_and_nothing_is_lost),
+        BOTH(a_fault_without_a_later_ends_the_pipeline),
+        BOTH(a_broken_sink_stops_for_good),
+        BOTH(a_gap_stops_for_good_after_what_comes_before_it),
+        BOTH(a_sink_that_lost_its_tail_gets_it_again_from_the_log),
+        BOTH(a_sink_that_is_ahead_is_believed),
+        BOTH(a_moved_cursor_is_gone_to),
+        BOTH(a_paused_consumer_gets_nothing_until_it_is_resumed),
+        BOTH(a_full_sink_is_paused_too),
+        BOTH(a_full_sink_hears_of_a_moved_or_removed_cursor_too),
+        BOTH(paused_even_once_finishes_only_what_is_in_flight),
+        BOTH(stopped_even_once_finishes_only_what_is_in_flight),
+        BOTH(an_unregistered_consumer_leaves_no_trace),
+        BOTH(a_held_lock_is_waited_for_and_taken_over_at_once),
+        BOTH(once_waits_for_no_lock),
+        BOTH(a_standby_can_be_stopped),
+        BOTH(an_idle_pipeline_holds_up_no_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
