@@ -1,3 +1,4 @@
 #!/usr/bin/env bash
 # Syncs of half a second over 20,000 events; `make torture T=slow_sync` has 500,000.
+[ -z "${SANITIZE:-}" ] || export SLACK_MS=10000 # its batches are slow, and small
 EVENTS=${EVENTS:-20000} exec "$(dirname "$0")/../torture/slow_sync"

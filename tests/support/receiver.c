@@ -5,8 +5,8 @@
  * prints "port N", then one JSON line per request to the log (standard output without one). The first rule whose MATCH
  * fits decides; without one it is 200.
  *     MATCH    *  |  key=KEY  |  first=N (the first N requests)  |  each=N (the first N attempts of each event)
- *     ACTION   STATUS [Header: value]  |  close  |  hang  |  trickle  |  huge  |  headers  |  bulky  |  cut  |  half  |  stall  |
- *              chunks  |  reset  |  garbage  |  echo=STATUS
+ *     ACTION   STATUS [Header: value]  |  close  |  hang  |  trickle  |  huge  |  headers  |  bulky  |  cut  |  half  |
+ *              stall  |  chunks  |  reset  |  garbage  |  echo=STATUS
  *              and before it, perhaps, delay=MS
  * SIGTERM ends it, with a last line that counts requests and overlaps.
  */
