@@ -33,10 +33,10 @@ struct wake {
     bool listening;                       /* inotify makes the descriptor readable; not while a look is near anyway */
     bool written;                         /* the last drain saw a write to the WAL */
     int untold;                           /* heard by wake_writes(), for the next drain to tell */
-    bool wal_lost;                        /* the WAL had its name taken: others may write to a file that isn't watched */
-    uint64_t writes;                      /* heard since it was opened; one more than that */
-    int64_t pause_us;                     /* until the next look */
-    char *folder, *wal;                   /* paths; what is watched may be any file instead of a WAL */
+    bool wal_lost;      /* the WAL had its name taken: others may write to a file that isn't watched */
+    uint64_t writes;    /* heard since it was opened; one more than that */
+    int64_t pause_us;   /* until the next look */
+    char *folder, *wal; /* paths; what is watched may be any file instead of a WAL */
     const char *wal_name;
     size_t db_name_size; /* wal_name begins with the database's; for any other file it is all of it */
 };

@@ -16,6 +16,10 @@ enum {
     READ_RETRY_MS = 1000,
     READ_MIN = 128, /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
     READ_GAP_US = 2000,
+    /* Each read of what was just committed syncs the WAL, and the writer's next sync waits for that one. So at a writer
+     * who doesn't pause, reads of less than a whole batch come once in so long; the first few come at once. */
+    READ_PACE_US = 5000,
+    READ_BURST = 4,
     STATE_GAP_US = 5000 /* between looks at the consumer's state where no read sees it */
 };
 
@@ -72,6 +76,9 @@ int64_t pipeline_read_due_us(const struct pipeline *p)
     if (room <= 0 || (p->consumer && ledger_backlog(p->consumer) >= PIPELINE_BACKLOG_MAX))
         return INT64_MAX;
     int64_t due_us = room >= READ_MIN || ahead == PAGE_READY ? 0 : p->read_at_us + READ_GAP_US;
+    int64_t paced_us = p->read_paced_us - READ_BURST * READ_PACE_US;
+    if (ahead != PAGE_READY && paced_us > due_us)
+        due_us = paced_us;
     int64_t rate_us = rate_due_us(&p->rate, clock_monotonic_us());
     return due_us > rate_us ? due_us : rate_us;
 }
@@ -207,6 +214,8 @@ static enum stage read_now(struct pipeline *p)
     adapt_batch(p, full);
     if (p->read_seq != before) {
         p->progress_at_us = clock_monotonic_us();
+        if (!full && !p->options.once)
+            p->read_paced_us = (p->read_paced_us > p->read_at_us ? p->read_paced_us : p->read_at_us) + READ_PACE_US;
         wake_found(p->wake);
     }
     if (full)

@@ -62,6 +62,7 @@ struct pipeline {
     bool unsettled;                    /* something may have been reached since settled_at_us */
     struct rate rate;                  /* of a sink that doesn't mind it itself */
     int64_t read_at_us, settled_at_us; /* when last; see READ_GAP_US, SETTLE_GAP_US */
+    int64_t read_paced_us;             /* see READ_PACE_US */
     int64_t state_seen_at_us;          /* likewise; STATE_GAP_US */
     int64_t progress_at_us;            /* --once: when something last moved */
 };

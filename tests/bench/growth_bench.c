@@ -47,8 +47,16 @@ static pid_t start(char *db, char *path, int round, const char *log)
 {
     char consumer[32];
     snprintf(consumer, sizeof consumer, "bench-%d", round);
-    char *argv[] = {strdup(child_program("outbox-relay")), (char[]){"--db"}, db, (char[]){"--jsonl"}, path,
-                    (char[]){"--consumer"}, consumer, (char[]){"--jsonl-max-size"}, (char[]){"100G"}, NULL};
+    char *argv[] = {strdup(child_program("outbox-relay")),
+                    (char[]){"--db"},
+                    db,
+                    (char[]){"--jsonl"},
+                    path,
+                    (char[]){"--consumer"},
+                    consumer,
+                    (char[]){"--jsonl-max-size"},
+                    (char[]){"100G"},
+                    NULL};
     pid_t pid = child_start(argv, log);
     free(argv[0]);
     return pid;
@@ -57,8 +65,15 @@ static pid_t start(char *db, char *path, int round, const char *log)
 /* A whole drain: how large the file becomes. */
 static int64_t whole_size(char *db, char *path, const char *log)
 {
-    char *argv[] = {strdup(child_program("outbox-relay")), (char[]){"--db"}, db, (char[]){"--jsonl"}, path,
-                    (char[]){"--jsonl-max-size"}, (char[]){"100G"}, (char[]){"--once"}, NULL};
+    char *argv[] = {strdup(child_program("outbox-relay")),
+                    (char[]){"--db"},
+                    db,
+                    (char[]){"--jsonl"},
+                    path,
+                    (char[]){"--jsonl-max-size"},
+                    (char[]){"100G"},
+                    (char[]){"--once"},
+                    NULL};
     child_run(argv, log, NULL);
     free(argv[0]);
     int64_t size = size_of(path);

@@ -78,7 +78,8 @@ int main(int argc, char **argv)
         return reclaim(argv[2]);
     int events = getenv("EVENTS") ? atoi(getenv("EVENTS")) : 100000, status = 0;
     char dir[] = "/var/tmp/outbox-bench-XXXXXX", db[128], wal[136], log[128], what[96], command[160];
-    struct writes bare = {malloc(WRITES_MAX * sizeof(double)), 0, 0}, with = {malloc(WRITES_MAX * sizeof(double)), 0, 0};
+    struct writes bare = {malloc(WRITES_MAX * sizeof(double)), 0, 0},
+                  with = {malloc(WRITES_MAX * sizeof(double)), 0, 0};
     outbox *ob;
     if (!mkdtemp(dir) || !bare.took || !with.took)
         bench_die("mkdtemp", dir);

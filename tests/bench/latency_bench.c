@@ -178,8 +178,14 @@ int main(int argc, char **argv)
     for (int round = 0; round < ROUNDS; round++) {
         char consumer[16];
         snprintf(consumer, sizeof consumer, "r%d", round);
-        char *relay[] = {strdup(child_program("outbox-relay")), (char[]){"--db"}, db,
-                         (char[]){"--jsonl"}, path, (char[]){"--consumer"}, consumer, NULL};
+        char *relay[] = {strdup(child_program("outbox-relay")),
+                         (char[]){"--db"},
+                         db,
+                         (char[]){"--jsonl"},
+                         path,
+                         (char[]){"--consumer"},
+                         consumer,
+                         NULL};
         char *plain[] = {argv[0], (char[]){"--plain"}, db, path, NULL};
         char *synced[] = {argv[0], (char[]){"--synced"}, db, path, NULL};
         measure(ob, relay, path, log, lags[0] + round * COMMITS);

@@ -74,8 +74,8 @@ static pid_t start_relay(const char *dir, const char *db, const char *path, cons
     if (!f)
         bench_die(config, "cannot be written");
     fprintf(f, "db = \"%s\"\nlog-level = \"warn\"\nsink file { jsonl = \"%s\" }\n", db, path);
-    fprintf(f, "sink first { webhook = \"%s\"\n batch = 100 }\nsink second { webhook = \"%s\"\n batch = 100 }\n", r->url,
-            r->url);
+    fprintf(f, "sink first { webhook = \"%s\"\n batch = 100 }\nsink second { webhook = \"%s\"\n batch = 100 }\n",
+            r->url, r->url);
     fclose(f);
     char *argv[] = {strdup(child_program("outbox-relay")), (char[]){"--config"}, config, NULL};
     pid_t pid = child_start(argv, log);

@@ -261,5 +261,5 @@ static int64_t now_us(void *arg)
     return world_now_us();
 }
 
-const struct file_ops disk_ops = {open_at,  write_at,  truncate_file, start_sync, sync_data,
-                                  sync_dir, rename_at, unlink_at,     now_us,     NULL, false};
+const struct file_ops disk_ops = {open_at,   write_at,  truncate_file, start_sync, sync_data, sync_dir,
+                                  rename_at, unlink_at, now_us,        NULL,       false};

@@ -209,9 +209,9 @@ static inline int64_t disk_now_us(void *arg)
 static inline void disk_init(struct disk *disk)
 {
     *disk = (struct disk){.clock_us = 1000000000};
-    disk->ops = (struct file_ops){disk_open_at,  disk_write_at,  disk_truncate,  disk_start_sync, disk_sync_data,
-                                  disk_sync_dir, disk_rename_at, disk_unlink_at, disk_now_us,     disk,
-                                  false};
+    disk->ops = (struct file_ops){disk_open_at,   disk_write_at, disk_truncate,  disk_start_sync,
+                                  disk_sync_data, disk_sync_dir, disk_rename_at, disk_unlink_at,
+                                  disk_now_us,    disk,          false};
 }
 
 #endif

@@ -188,10 +188,11 @@ static int64_t free_pages_with(struct fixture *f, const char *auto_vacuum)
     snprintf(sql, sizeof sql,
              "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = %s; VACUUM; PRAGMA journal_mode = WAL", auto_vacuum);
     fixture_sql(f, sql);
-    fixture_sql(f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)"
-                   " INSERT INTO change_log(topic, op, payload, created_at) SELECT 't', 'emit', hex(zeroblob(200)), 1 FROM n;"
-                   "INSERT INTO outbox SELECT seq FROM change_log;"
-                   "INSERT INTO consumer_offsets(consumer, acked_seq) VALUES('c', 8000)");
+    fixture_sql(
+        f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)"
+           " INSERT INTO change_log(topic, op, payload, created_at) SELECT 't', 'emit', hex(zeroblob(200)), 1 FROM n;"
+           "INSERT INTO outbox SELECT seq FROM change_log;"
+           "INSERT INTO consumer_offsets(consumer, acked_seq) VALUES('c', 8000)");
     assert_true(fixture_int(f, "PRAGMA page_count") > 2 * JANITOR_SPARE_PAGES);
     clean(f, now_us);
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 0);
