@@ -2,7 +2,7 @@
  * work, and without.
  *
  * All that is reclaimed was acknowledged before; the janitor works in a process of its own, through the ledger, as in
- * the relay. The database has auto_vacuum = INCREMENTAL. Rows: EVENTS, 100,000 unless set.
+ * the relay. The database has auto_vacuum = INCREMENTAL. Rows: EVENTS, else 100,000, with BENCH_FULL 1,000,000.
  */
 #include <sys/stat.h>
 
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3)
         return reclaim(argv[2]);
-    int events = getenv("EVENTS") ? atoi(getenv("EVENTS")) : 100000, status = 0;
+    int events = getenv("EVENTS") ? atoi(getenv("EVENTS")) : getenv("BENCH_FULL") ? 1000000 : 100000, status = 0;
     char dir[] = "/var/tmp/outbox-bench-XXXXXX", db[128], wal[136], log[128], what[96], command[160];
     struct writes bare = {malloc(WRITES_MAX * sizeof(double)), 0, 0},
                   with = {malloc(WRITES_MAX * sizeof(double)), 0, 0};
