@@ -1,8 +1,9 @@
 /* window.c — lanes, the fresh events among them, and the changes that they owe to the ledger.
  *
- * Leaves to others: sending, clocks, when to try again (webhook.c), and making it durable (the ledger). The invariants:
- * a lane has at least one event, and only its first, or its first few in one request, may be in flight; its events are
- * all fresh or have all stepped aside; one stops being fresh only in the settlement that says what became of it.
+ * Leaves to others: what it all comes to (window_settle.c), sending, clocks, when to try again (webhook.c), and making it
+ * durable (the ledger). The invariants: a lane has at least one event, and only its first, or its first few in one
+ * request, may be in flight; its events are all fresh or have all stepped aside; one stops being fresh only in the
+ * settlement that says what became of it.
  */
 #include "window.h"
 
@@ -11,31 +12,7 @@
 
 #include <utlist.h>
 
-#include "change_list.h"
-#include "due_heap.h"
-#include "lane.h"
-#include "position.h"
-
-struct window {
-    bool skip_dead;
-    void (*free_item)(void *, void *);
-    void *arg;               /* its first */
-    int64_t last_seq;        /* the last one put or passed */
-    int64_t settled_seq;     /* the highest that needs nothing more from here; above it all is fresh */
-    struct position settled; /* above the cursor, from before the start */
-    struct lane_table lanes;
-    struct lane *ready;         /* utlist: prev, next */
-    struct lane *untold, *told; /* likewise: unrecorded, before and after the settlement that says so */
-    struct due_heap backoff;    /* lanes */
-    struct window_event *fresh; /* utlist, by seq */
-    struct window_event *idle;  /* by behind: used, and can be again */
-    int idle_count;
-    size_t fresh_count, in_flight;
-    int64_t aside_count, parked_count; /* events */
-    struct buffer position;
-    struct change_list changes;
-    bool news; /* since the last settlement */
-};
+#include "window_state.h"
 
 struct window *window_new(int64_t acked_seq, const char *position, bool skip_dead,
                           void (*free_item)(void *arg, void *item), void *arg)
@@ -414,89 +391,9 @@ void window_recorded(struct window *w)
     }
 }
 
-bool window_is_unrecorded(const struct window *w)
-{
-    return w->untold || w->told;
-}
-
 void window_return(struct window *w, struct window_event *e)
 {
     count_in_flight(w, e->lane, -1);
     if (e->lane->in_flight == 0)
         make_ready(w, e->lane);
-}
-
-/* ---- What there is to know ------------------------------------------------------------------------------------------- */
-
-int64_t window_due_us(const struct window *w)
-{
-    return w->ready ? INT64_MIN : due_heap_next_us(&w->backoff);
-}
-
-int window_ready(const struct window *w)
-{
-    const struct lane *lane;
-    int count = 0;
-
-    DL_COUNT(w->ready, lane, count);
-    return count;
-}
-
-size_t window_fresh(const struct window *w)
-{
-    return w->fresh_count;
-}
-
-size_t window_in_flight(const struct window *w)
-{
-    return w->in_flight;
-}
-
-int64_t window_retrying(const struct window *w)
-{
-    return w->aside_count - w->parked_count;
-}
-
-/* Everything read is settled but for the fresh events, of which those above settled_seq need not be looked at: a thousand
- * may wait there. What a position said before the start still holds beyond the last event read. */
-static const char *position_text(struct window *w, int64_t acked_seq)
-{
-    struct position_writer writer;
-    int64_t after = acked_seq;
-
-    const struct window_event *e = w->fresh;
-
-    position_begin(&writer, &w->position);
-    for (; e && e->seq <= w->settled_seq; e = e->next) {
-        position_add(&writer, after + 1, e->seq - 1);
-        after = e->seq;
-    }
-    position_add(&writer, after + 1, e ? w->settled_seq : w->last_seq);
-    for (int i = 0; i < w->settled.count; i++) {
-        const struct seq_range *range = &w->settled.ranges[i];
-        position_add(&writer, range->first > w->last_seq ? range->first : w->last_seq + 1, range->last);
-    }
-    position_end(&writer);
-    return w->position.size ? buffer_text(&w->position) : NULL;
-}
-
-void window_touch(struct window *w)
-{
-    w->news = true;
-}
-
-bool window_settle(struct window *w, struct settlement *out)
-{
-    if (!w->news)
-        return false;
-    int64_t acked_seq = w->fresh ? w->fresh->seq - 1 : w->last_seq;
-    const char *position = position_text(w, acked_seq);
-    if (!buffer_ok(&w->position)) /* a kill would repeat what a cursor without it forgets */
-        return false;
-    *out = (struct settlement){.acked_seq = acked_seq, .position = position};
-    change_list_give(&w->changes, out);
-    DL_CONCAT(w->told, w->untold);
-    w->untold = NULL;
-    w->news = false;
-    return true;
 }
