@@ -280,7 +280,7 @@ VALGRIND := valgrind -q --leak-check=full --show-leak-kinds=definite --errors-fo
 
 valgrind: check-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
-	@CHILDREN=20 COUNT=3 OPERATIONS=20 TEST_TIMEOUT=240 BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='$(VALGRIND)' tests/run --unit $(T)
+	@CHILDREN=20 COUNT=1 OPERATIONS=10 TEST_TIMEOUT=240 BUILD=$(BUILD) JOBS=$(JOBS) RUN_UNDER='$(VALGRIND)' tests/run --unit $(T)
 
 # One mutant after the other, those with T in their name: is it noticed?
 teeth: check-deps
