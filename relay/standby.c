@@ -6,13 +6,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "standby.h"
 
 enum {
     LOOK_AGAIN_MS = 2000, /* should a notice be missed; without inotify: */
     POLL_MS = 1000,
-    TRIES_AFTER_NOTICE = 50 /* a millisecond apart: the kernel drops the lock just after it tells us */
+    TRIES_AFTER_NOTICE = 50 /* a millisecond apart: the kernel drops the lock just after it tells us, but for a machine
+                             * so busy that it drops the holder in between: then we look again */
 };
 
 static enum standby_result lock_failed(const char *path, int error, char *reason, size_t reason_size)
@@ -40,18 +42,23 @@ static enum lock_result try_for_a_moment(struct lock *lock, const char *path)
     return result;
 }
 
-/* Waits for the holder's end, a stop, or a while. True: the holder may be gone. */
+/* Waits for the holder's end, a stop, or a while: on the whole, for under traffic there is always something to wake for.
+ * True: the holder may be gone. */
 static bool wait_for_holder(int watch_fd, struct wake *wake, const atomic_bool *stop)
 {
+    int64_t until_us = clock_monotonic_us() + (watch_fd < 0 ? POLL_MS : LOOK_AGAIN_MS) * INT64_C(1000);
     for (;;) {
         struct pollfd fds[] = {{.fd = watch_fd, .events = POLLIN}, {.fd = wake_fd(wake), .events = POLLIN}};
-        int ready = poll(fds, 2, watch_fd < 0 ? POLL_MS : LOOK_AGAIN_MS);
-        if (fds[1].revents)
+        int left_ms = clock_poll_ms(until_us, clock_monotonic_us());
+        int ready = poll(fds, 2, left_ms);
+        if (ready > 0 && fds[1].revents)
             wake_drain(wake); /* mostly the holder's own commits */
         if (*stop)
             return false;
-        if (ready == 0 || (ready > 0 && watch_fd >= 0 && fds[0].revents))
-            return ready > 0;
+        if (ready > 0 && watch_fd >= 0 && fds[0].revents)
+            return true;
+        if (left_ms == 0)
+            return false;
     }
 }
 
