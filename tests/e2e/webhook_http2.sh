@@ -18,6 +18,7 @@ certificate own localhost
 
 # receive ARGUMENT…: 200 events of 40 keys to a receiver of its own; what it counted in $seen.
 receive() {
+    rm -f counted # else the port of the one before could be read
     node "$ROOT/tests/support/http2_receiver.js" own.pem own.key "$@" >counted 2>receiver.err &
     local receiver=$!
     await 10 grep -q '^port ' counted || { fail 'the receiver starts' "$(cat receiver.err)"; exit 1; }
