@@ -250,7 +250,8 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t at)
     return fate == FATE_INTERRUPTED ? -1 : real_pwrite(fd, data, fate == FATE_SHORT ? size / 2 : size, at);
 }
 
-/* What these are called with _FORTIFY_SOURCE. */
+/* What these are called with _FORTIFY_SOURCE; the names are the C library's. */
+// NOLINTBEGIN(bugprone-reserved-identifier)
 ssize_t __read_chk(int fd, void *data, size_t size, size_t room);
 ssize_t __pread_chk(int fd, void *data, size_t size, off_t at, size_t room);
 ssize_t __pread64_chk(int fd, void *data, size_t size, off_t at, size_t room);
@@ -264,6 +265,7 @@ ssize_t __pread64_chk(int fd, void *data, size_t size, off_t at, size_t room)
 {
     return size <= room ? pread64(fd, data, size, at) : -1;
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 ssize_t __pread_chk(int fd, void *data, size_t size, off_t at, size_t room)
 {
