@@ -180,8 +180,9 @@ static bool settle(struct scene *s)
     second.changes[2] = change_of(9, FAILED_WAITING);
     begin(s);
     arm(s);
-    good = settlement_add(&older, &first) && settlement_add(&batch, &second) && settlement_put_back(&batch, &older) &&
-           settlement_writer_open(&writer, s->db) == SQLITE_OK &&
+    good = settlement_add(&older, &first);
+    good = settlement_add(&batch, &second) && good; /* which takes what it is given, kept or not */
+    good = good && settlement_put_back(&batch, &older) && settlement_writer_open(&writer, s->db) == SQLITE_OK &&
            settlement_write(&writer, "c", 4, &batch, &stale) == SQLITE_OK;
     settlement_writer_fini(&writer);
     assert_false(good && stale);
