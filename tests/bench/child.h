@@ -34,6 +34,21 @@ static inline double child_run(char *const argv[], const char *log, long *peak_k
     return bench_now() - start;
 }
 
+/* The largest resident size so far of one that runs; 0: unknown. */
+static inline long child_peak_kib(pid_t pid)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kib;
+}
+
 static inline const char *child_program(const char *name)
 {
     static char path[512];

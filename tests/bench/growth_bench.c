@@ -4,43 +4,23 @@
  * The bench watches the file's size, and knows from the whole what a tenth is.
  */
 #include <signal.h>
-#include <sys/stat.h>
 
 #include "backlog.h"
 #include "child.h"
+#include "growing.h"
 
 enum { ROUNDS = 3, PATIENCE_SECONDS = 300 };
-
-static int64_t size_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? st.st_size : 0;
-}
 
 /* When the file has passed size: CLOCK_MONOTONIC seconds. */
 static double await_size(const char *path, int64_t size)
 {
     double deadline = bench_now() + PATIENCE_SECONDS;
-    while (size_of(path) < size) {
+    while (growing_size(path) < size) {
         if (bench_now() > deadline)
             bench_die(path, "does not grow");
         nanosleep(&(struct timespec){0, 200000}, NULL);
     }
     return bench_now();
-}
-
-static long peak_of(pid_t pid)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return kib;
 }
 
 static pid_t start(char *db, char *path, int round, const char *log)
@@ -76,7 +56,7 @@ static int64_t whole_size(char *db, char *path, const char *log)
                     NULL};
     child_run(argv, log, NULL);
     free(argv[0]);
-    int64_t size = size_of(path);
+    int64_t size = growing_size(path);
     unlink(path);
     return size;
 }
@@ -103,7 +83,7 @@ int main(void)
         double t3 = await_size(path, size - size / 10), t4 = await_size(path, size);
         first[round] = t2 - t1;
         last[round] = t4 - t3;
-        long kib = peak_of(pid);
+        long kib = child_peak_kib(pid);
         peak_kib = kib > peak_kib ? kib : peak_kib;
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0);

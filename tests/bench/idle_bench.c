@@ -1,27 +1,12 @@
 /* idle_bench.c — what the relay costs when nothing happens. */
 #include <dirent.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include "backlog.h"
 #include "child.h"
+#include "growing.h"
 
-enum { IDLE_SECONDS = 5, PATIENCE_SECONDS = 20 };
-
-static int64_t size_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? st.st_size : -1;
-}
-
-/* Waits, spinning, until the file is larger than before. */
-static void await_growth(const char *path, int64_t before)
-{
-    double deadline = bench_now() + PATIENCE_SECONDS;
-    while (size_of(path) <= before)
-        if (bench_now() > deadline)
-            bench_die(path, "no line came");
-}
+enum { IDLE_SECONDS = 5 };
 
 static long wakes_of(pid_t pid)
 {
@@ -71,7 +56,7 @@ int main(void)
     pid_t pid = child_start(argv, log);
     if (outbox_emit(ob, "t", "k", "{}", -1, NULL, NULL) != OUTBOX_OK)
         bench_die("emit", outbox_errmsg(ob));
-    await_growth(path, 0);
+    growing_await(path, 0);
     struct timespec settle = {2, 0}, idle = {IDLE_SECONDS, 0};
     nanosleep(&settle, NULL);
     long wakes = wakes_of(pid);

@@ -10,13 +10,13 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "backlog.h"
 #include "child.h"
+#include "growing.h"
 #include "wal.h"
 
-enum { ROUNDS = 5, COMMITS = 120, SYNCS = 60, PATIENCE_SECONDS = 20 };
+enum { ROUNDS = 5, COMMITS = 120, SYNCS = 60 };
 
 static void use_core(int core)
 {
@@ -91,31 +91,16 @@ static int bare(const char *db_path, const char *path, bool synced)
 
 /* ---- The measurement ---------------------------------------------------------------------------------------------- */
 
-static int64_t size_of(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 ? st.st_size : -1;
-}
-
-/* Waits, spinning, until the file is larger than before. */
-static void await_growth(const char *path, int64_t before)
-{
-    double deadline = bench_now() + PATIENCE_SECONDS;
-    while (size_of(path) <= before)
-        if (bench_now() > deadline)
-            bench_die(path, "no line came");
-}
-
 /* Commits some milliseconds apart, irregularly, so that no timer of anybody keeps step with them. */
 static void commits(outbox *ob, const char *path, double *lags)
 {
     for (int i = 0; i < COMMITS; i++) {
         pause_us(3000 + i * 7919 % 5000);
-        int64_t before = size_of(path);
+        int64_t before = growing_size(path);
         if (outbox_emit(ob, "t", "k", "{\"a\":1}", -1, NULL, NULL) != OUTBOX_OK)
             bench_die("emit", outbox_errmsg(ob));
         double committed = bench_now();
-        await_growth(path, before);
+        growing_await(path, before);
         lags[i] = bench_now() - committed;
     }
 }
@@ -125,7 +110,7 @@ static void measure(outbox *ob, char *const argv[], const char *path, const char
     use_core(1);
     pid_t pid = child_start(argv, log);
     use_core(0);
-    await_growth(path, 0); /* what the rounds before have left: it has begun */
+    growing_await(path, 0); /* what the rounds before have left: it has begun */
     pause_us(100000);
     commits(ob, path, lags);
     kill(pid, SIGTERM);

@@ -49,20 +49,6 @@ static void measure_parked(struct receiver *r, char *db, const char *log)
     duel_report("events beside 1,000 parked keys, against none", &duel, (double)size, 0.95);
 }
 
-static long peak_of(pid_t pid)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
-            break;
-    if (f)
-        fclose(f);
-    return kib;
-}
-
 static int64_t stepped_aside(sqlite3 *db)
 {
     sqlite3_stmt *st;
@@ -98,8 +84,8 @@ static void measure_memory(struct receiver *r, char *db, const char *log)
         nanosleep(&pause, NULL);
     if (stepped_aside(look) < FAILING)
         bench_die(db, "fewer events failed than should");
-    printf("%-52s %11.1f MiB %27s %8s\n", "memory with 100,000 failing events, peak", (double)peak_of(pid) / 1024, "",
-           "< 64");
+    printf("%-52s %11.1f MiB %27s %8s\n", "memory with 100,000 failing events, peak",
+           (double)child_peak_kib(pid) / 1024, "", "< 64");
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
     sqlite3_close(look);

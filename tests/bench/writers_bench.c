@@ -7,7 +7,6 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 
 #include "backlog.h"
 #include "child.h"
@@ -83,10 +82,21 @@ static pid_t start_relay(const char *dir, const char *db, const char *path, cons
     return pid;
 }
 
-static bool is_there(const char *path)
+/* Until every sink has its consumer, under a lease token: from then on each commit is somebody's to deliver. */
+static void await_claims(sqlite3 *db)
 {
-    struct stat st;
-    return stat(path, &st) == 0;
+    static const char sql[] = "SELECT count(*) = 3 FROM consumer_offsets WHERE lease_token > 0";
+    double deadline = bench_now() + 20;
+    sqlite3_stmt *st;
+    if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+        bench_die("consumer_offsets", sqlite3_errmsg(db));
+    while (sqlite3_step(st) != SQLITE_ROW || !sqlite3_column_int(st, 0)) {
+        if (bench_now() > deadline)
+            bench_die("the relay", "has not claimed its three consumers");
+        sqlite3_reset(st);
+        usleep(1000);
+    }
+    sqlite3_finalize(st);
 }
 
 static struct outcome run(const char *dir, int synchronous, struct receiver *r)
@@ -105,9 +115,7 @@ static struct outcome run(const char *dir, int synchronous, struct receiver *r)
     w->path = path;
     if (r) {
         pid = start_relay(dir, db, path, r, log);
-        for (int i = 0; i < 10000 && !is_there(path); i++)
-            usleep(1000);
-        usleep(200000); /* until all three have claimed */
+        await_claims(outbox_db(ob));
         pthread_create(&watcher, NULL, watch, w);
     }
     double began = bench_now();
