@@ -31,6 +31,8 @@ struct wake {
     int inotify, folder_watch, wal_watch; /* -1: none */
     bool deaf;                            /* inotify can't be had, or not for all that must be watched */
     bool listening;                       /* inotify makes the descriptor readable; not while a look is near anyway */
+    bool hushed;                          /* until the timer fires no write to the WAL is heard */
+    bool has_writer;                      /* one was heard since the last hush began */
     bool written;                         /* the last drain saw a write to the WAL */
     int untold;                           /* heard by wake_writes(), for the next drain to tell */
     bool wal_lost;      /* the WAL had its name taken: others may write to a file that isn't watched */
@@ -66,6 +68,8 @@ static void listen_for_writes(struct wake *w, bool on)
  * does. Once a look has heard none, the next write is another commit's. */
 static void rest(struct wake *w, int64_t pause_us)
 {
+    if (w->hushed) /* its end is a look, whatever else happens before */
+        return;
     w->pause_us = pause_us < slowest(w) ? pause_us : slowest(w);
     struct itimerspec when = {
         .it_value = {.tv_sec = w->pause_us / 1000000, .tv_nsec = w->pause_us % 1000000 * 1000},
@@ -81,9 +85,10 @@ void wake_found(struct wake *w)
 
 /* ---- inotify ------------------------------------------------------------------------------------------------------ */
 
+/* Hushed, the watch is kept for something that does not happen: taking it away and back would cost the kernel more. */
 static void watch_wal(struct wake *w)
 {
-    int watch = inotify_add_watch(w->inotify, w->wal, IN_MODIFY);
+    int watch = inotify_add_watch(w->inotify, w->wal, w->hushed ? IN_DELETE_SELF : IN_MODIFY);
 
     if (watch < 0 && errno != ENOENT) /* a missing one the folder will announce */
         w->deaf = true;
@@ -139,7 +144,9 @@ static int on_event(struct wake *w, const struct inotify_event *event)
     }
     if (event->wd == w->folder_watch)
         return on_folder_event(w, event);
-    return event->wd == w->wal_watch && event->mask & IN_MODIFY ? WAKE_LOOK : 0;
+    bool written = event->wd == w->wal_watch && event->mask & IN_MODIFY;
+    w->has_writer = w->has_writer || written;
+    return written ? WAKE_LOOK : 0;
 }
 
 static int drain_inotify(struct wake *w)
@@ -166,7 +173,28 @@ uint64_t wake_writes(struct wake *w)
     w->untold = drain_inotify(w);
     if (w->untold && w->pause_us > PAUSE_FIRST_US)
         rest(w, PAUSE_FIRST_US); /* inotify itself no longer makes the descriptor readable */
-    return w->deaf || w->wal_watch < 0 || w->wal_lost ? 0 : w->writes;
+    return w->deaf || w->hushed || w->wal_watch < 0 || w->wal_lost ? 0 : w->writes;
+}
+
+/* ---- Hushed ------------------------------------------------------------------------------------------------------- */
+
+void wake_hush(struct wake *w, int64_t us)
+{
+    if (!w->has_writer || w->hushed || us <= 0)
+        return;
+    rest(w, us);
+    w->hushed = true;
+    w->has_writer = false;
+    watch_wal(w);
+}
+
+/* Heard first, looked then: what is written in between is heard. */
+static void listen_again(struct wake *w)
+{
+    w->hushed = false;
+    w->writes++; /* who compares must not take the silence for one of the writers */
+    if (w->folder_watch >= 0)
+        watch_wal(w);
 }
 
 /* ---- The descriptor ----------------------------------------------------------------------------------------------- */
@@ -190,6 +218,10 @@ int wake_drain(struct wake *w)
     int fired = read(w->poked, &count, sizeof count) > 0 ? WAKE_POKED : 0;
     int heard = drain_inotify(w);
 
+    if (looked && w->hushed) {
+        listen_again(w);
+        heard |= WAKE_LOOK; /* there was a write or not; as after one, a burst of looks finds out */
+    }
     if (looked && w->deaf) {
         watch_everything(w);
         heard |= w->deaf ? 0 : WAKE_LOOK | WAKE_MOVED; /* there again, and who knows what happened meanwhile */

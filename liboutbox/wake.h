@@ -43,6 +43,12 @@ enum {
 int wake_drain(struct wake *);  /* never blocks; returns what fired */
 void wake_found(struct wake *); /* the look found something: no need to go on looking */
 
+/* For so long no write to the WAL is heard: each one that is costs its writer 0.3 us, and a commit is some ten of them.
+ * Then WAKE_LOOK fires as after a write, and all is as before. Everything else fires meanwhile. Nothing where none was
+ * heard since the last hush began, so one may be asked for again and again: it lasts while there is a writer. For
+ * whoever knows that something was written, and does not want it yet. */
+void wake_hush(struct wake *, int64_t us);
+
 /* How many times a write to the WAL was heard so far, this moment's included; 0: writes can go unheard. Where it is the
  * same twice, and not 0, no write() of any process to that WAL began and ended between the two calls. What it hears,
  * wake_drain() still tells. */

@@ -15,6 +15,7 @@
 
 enum {
     BACKLOG_LOOK_US = 100000,
+    HUSH_MAX_US = 5000,      /* what an operator commits is heard of that soon */
     SETTLE_GAP_US = 2000,    /* between two settlements: each wakes the ledger */
     FLUSH_MS = 10000,        /* at the end, for a writer that holds the lock */
     ONCE_STALL_US = 10000000 /* --once: beyond the sink's own time-out, nothing moves any more */
@@ -112,6 +113,8 @@ static enum stage wait_for_more(struct pipeline *p)
         return STAGE_DELIVER;
     if (read_us < deadline_us)
         deadline_us = read_us;
+    if (read_us != INT64_MAX) /* something was written, and is to be read no sooner than then */
+        wake_hush(p->wake, read_us - now_us < HUSH_MAX_US ? read_us - now_us : HUSH_MAX_US);
     if (pipeline_state_due_us(p) < deadline_us)
         deadline_us = pipeline_state_due_us(p);
     if (p->unsettled && p->settled_at_us + SETTLE_GAP_US < deadline_us)
