@@ -246,9 +246,14 @@ static bool check_webhook(struct loading *l, const struct sink_settings *s)
                  s->name);
         return false;
     }
+    bool plain;
     if (!check_client(l, s))
         return false;
-    if (s->webhook.allow_http || !url_is_plain_public(s->webhook.url))
+    if (s->webhook.allow_http)
+        return true;
+    if (!url_is_plain_public(s->webhook.url, &plain))
+        return no_memory(l);
+    if (!plain)
         return true;
     snprintf(
         l->message, l->message_size,

@@ -167,9 +167,14 @@ static cfg_t *parse(const char *text)
     if (!cfg)
         return NULL;
     cfg_set_error_function(cfg, note_error);
+    errno = 0;
     int rc = cfg_parse_buf(cfg, text);
     if (rc == CFG_SUCCESS)
         return cfg;
+    if (errno == ENOMEM) { /* a section half made: libconfuse's cfg_free() would crash over it, so it is left */
+        reading->message[0] = 0;
+        return NULL;
+    }
     if (rc == CFG_PARSE_ERROR && !reading->message[0]) /* of this libconfuse says nothing */
         complain(reading->path, cfg->line, "an option's name is empty");
     cfg_free(cfg);

@@ -101,7 +101,9 @@ bool url_check(const char *text, char **url, char **shown, char *why, size_t why
         code = CURLUE_NO_HOST;
     if (code == CURLUE_OK)
         code = get_origin(u, &scheme, &host);
-    if (code != CURLUE_OK)
+    if (code == CURLUE_OUT_OF_MEMORY)
+        snprintf(why, why_size, "out of memory");
+    else if (code != CURLUE_OK)
         snprintf(why, why_size, "not a URL: %s; write https://HOST/PATH", curl_url_strerror(code));
     else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
         snprintf(why, why_size, "only http:// and https:// URLs can be delivered to");
@@ -115,15 +117,17 @@ bool url_check(const char *text, char **url, char **shown, char *why, size_t why
     return good;
 }
 
-bool url_is_plain_public(const char *url)
+bool url_is_plain_public(const char *url, bool *answer)
 {
     char *scheme = NULL, *host = NULL;
     CURLU *u = curl_url();
-    bool known = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK && get_origin(u, &scheme, &host) == CURLUE_OK;
-    bool answer = !known ||
-                  (!strcmp(scheme, "http") && !host_is_inside(host)); /* what can't be judged is not let pass */
+    CURLUcode code = u ? curl_url_set(u, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (code == CURLUE_OK)
+        code = get_origin(u, &scheme, &host);
+    *answer = code != CURLUE_OK ||
+              (!strcmp(scheme, "http") && !host_is_inside(host)); /* what can't be judged is not let pass */
     curl_free(scheme);
     curl_free(host);
     curl_url_cleanup(u);
-    return answer;
+    return code != CURLUE_OUT_OF_MEMORY;
 }

@@ -9,7 +9,8 @@
  * are the caller's. False: why holds the reason, which never quotes the text. */
 bool url_check(const char *text, char **url, char **shown, char *why, size_t why_size);
 
-/* Plain http to an address that is not one's own network's; decided by the text, before any DNS. For a checked URL. */
-bool url_is_plain_public(const char *url);
+/* *answer: plain http to an address that is not one's own network's; decided by the text, before any DNS. For a checked
+ * URL. False: out of memory. */
+bool url_is_plain_public(const char *url, bool *answer);
 
 #endif

@@ -1,7 +1,7 @@
 /* faults.c — a library to be preloaded (LD_PRELOAD) into a program under test, which then meets what hardly ever happens.
  *
- *     FAULT_ALLOCATION=k[+]  the k-th allocation that the program, its libc, SQLite or curl asks for is refused; with a
- *                            plus, all after it too. (Not those of TLS libraries, which set themselves up with
+ *     FAULT_ALLOCATION=k[+]  the k-th allocation that the program, its libc, SQLite, curl or libconfuse asks for is
+ *                            refused; with a plus, all after it too. (Not those of TLS libraries, which set themselves up with
  *                            thousands.) FAULT_FROM=program: those that the program asks for itself.
  *     FAULT_CALL=k           the k-th read or write of a file whose path begins with FAULT_PATH is interrupted by a
  *                            signal (EINTR), or half done, as FAULT_HOW says: eintr or short; 0: each second one
@@ -82,7 +82,7 @@ static void find_memory(void)
 
 static int note_code(struct dl_phdr_info *module, size_t size, void *arg)
 {
-    static const char *const counted[] = {"libsqlite3", "libcurl", "libc.so"};
+    static const char *const counted[] = {"libsqlite3", "libcurl", "libconfuse", "libc.so"};
     const char *whose = getenv("FAULT_FROM");
     bool ours = *(int *)arg == 0, all = !whose || strcmp(whose, "program") != 0; /* the program comes first */
     (void)size;
