@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,31 @@ static void a_webhook_gets_neither_before_nor_prev(void **state)
                    "\"ordering_key\":\"cust-9\",\"op\":\"update\",\"revision\":3,\"time\":\"" TIME "\","
                    "\"payload\":{\"id\":\"o-1\",\"total\":42.5,\"revision\":3}}",
                    NULL);
+}
+
+/* Plain SQL can store any, and so can a library of another make. */
+static void any_seq_is_written_as_it_is(void **state)
+{
+    static const struct {
+        int64_t seq;
+        const char *digits;
+    } cases[] = {{0, "0"},
+                 {-1, "-1"},
+                 {-42, "-42"},
+                 {INT64_MIN, "-9223372036854775808"},
+                 {10, "10"},
+                 {1000000000000000000, "1000000000000000000"},
+                 {INT64_MAX, "9223372036854775807"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct source_row row = an_emit(NULL, NULL);
+        char expected[200];
+        row.event.seq = cases[i].seq;
+        snprintf(expected, sizeof expected,
+                 "{\"seq\":%s,\"id\":\"" SOURCE "-%s\",\"topic\":\"mail\",\"op\":\"emit\",\"time\":\"" TIME "\"}",
+                 cases[i].digits, cases[i].digits);
+        assert_encoded(encode_native, row, &WEBHOOK, expected, NULL);
+    }
 }
 
 static void a_blob_travels_as_base64(void **state)
@@ -332,6 +358,7 @@ int main(void)
         TEST(native_has_its_keys_in_the_documented_order),
         TEST(what_is_null_is_absent),
         TEST(a_webhook_gets_neither_before_nor_prev),
+        TEST(any_seq_is_written_as_it_is),
         TEST(a_blob_travels_as_base64),
         TEST(a_line_break_in_a_payload_does_not_break_the_line),
         TEST(text_is_repaired_wherever_it_stands),
