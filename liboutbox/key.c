@@ -29,8 +29,7 @@ static bool canonical_integer(const char *text, int64_t size, int64_t *value)
             return false;
     if (!json_int64(&v, value))
         return false;
-    int n = snprintf(digits, sizeof digits, "%lld", (long long)*value);
-    return n == size && !memcmp(digits, text, (size_t)size);
+    return snprintf(digits, sizeof digits, "%lld", (long long)*value) == size; /* else it has zeros in front, or is -0 */
 }
 
 /* Would a column of numeric affinity turn this text into a number? Errs on the side of yes. */
@@ -52,12 +51,9 @@ static int refuse(outbox *ob, const struct table *t, const struct column *c, con
 
 static int canonical_text(outbox *ob, const struct table *t, const struct column *c, outbox_value *v)
 {
-    size_t offset;
     int64_t integer;
     if (memchr(v->as.data, '\0', (size_t)v->size))
         return refuse(ob, t, c, "a key cannot hold a NUL");
-    if (!utf8_valid(v->as.data, (size_t)v->size, &offset))
-        return refuse(ob, t, c, "malformed UTF-8");
     if (c->affinity == AFFINITY_TEXT || c->affinity == AFFINITY_BLOB)
         return OUTBOX_OK;
     if (c->affinity == AFFINITY_REAL)
@@ -87,7 +83,7 @@ static int canonical_real(outbox *ob, const struct table *t, const struct column
     return OUTBOX_OK;
 }
 
-/* Brings key value k to what SQLite would store. */
+/* Brings key value k to what SQLite would store. Its text is known to be UTF-8. */
 static int canonical(outbox *ob, struct table *t, int k)
 {
     outbox_value *v = &t->key_values[k];

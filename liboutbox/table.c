@@ -12,7 +12,7 @@
 #include "plan.h"
 #include "table.h"
 
-static const char sql_kind[] = "SELECT name, type, wr FROM pragma_table_list(?1) WHERE schema = 'main'";
+static const char sql_kind[] = "SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'";
 
 /* hidden: 0 ordinary, 2 and 3 generated. */
 static const char sql_columns[] = "SELECT name, type, pk, hidden <> 0, name = 'revision' COLLATE NOCASE"
@@ -59,10 +59,11 @@ void tables_free(struct table *t, bool finalize)
     }
 }
 
-/* SQLite's rules for a declared type, in its order (datatype3.html, 3.1). */
-static enum affinity affinity_of(const char *type)
+/* SQLite's rules for a declared type, in its order (datatype3.html, 3.1). ANY keeps what it is given in a STRICT table only
+ * (stricttables.html): elsewhere it is a name like any other. */
+static enum affinity affinity_of(const char *type, bool strict)
 {
-    if (!type || !*type || !sqlite3_stricmp(type, "ANY"))
+    if (!type || !*type || (strict && !sqlite3_stricmp(type, "ANY")))
         return AFFINITY_BLOB;
     if (!sqlite3_strlike("%INT%", type, 0))
         return AFFINITY_INTEGER;
@@ -119,6 +120,7 @@ static int load_name(outbox *ob, const char *name, struct table *t, bool *withou
         code = fail(ob, OUTBOX_NOMEM, "out of memory");
     } else {
         *without_rowid = sqlite3_column_int(st, 2);
+        t->strict = sqlite3_column_int(st, 3);
     }
     sqlite3_finalize(st);
     for (size_t i = 0; code == OUTBOX_OK && i < sizeof own_tables / sizeof *own_tables; i++)
@@ -146,7 +148,7 @@ static int add_column(outbox *ob, struct table *t, sqlite3_stmt *st)
     struct column *c = &t->columns[t->column_count];
     const char *name = (const char *)sqlite3_column_text(st, 0), *type = (const char *)sqlite3_column_text(st, 1);
     *c = (struct column){.name = name ? strdup(name) : NULL,
-                         .affinity = affinity_of(type),
+                         .affinity = affinity_of(type, t->strict),
                          .key_place = sqlite3_column_int(st, 2),
                          .generated = sqlite3_column_int(st, 3)};
     t->column_count++;

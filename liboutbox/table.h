@@ -46,6 +46,7 @@ struct table {
     int *keys; /* columns of the primary key, in its order */
     bool rowid_alias;
     bool without_rowid;
+    bool strict;
     bool triggers;                       /* it has some: what they do must not be overridden by OR ABORT */
     bool captured;                       /* and some of ours, which log its changes */
     char *stale;                         /* why those are not what they should be; sqlite3_malloc'd, NULL: they are */
