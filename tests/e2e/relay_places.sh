@@ -10,11 +10,19 @@ ROUNDS=${ROUNDS:-15}
 
 # ---- The database's files (R22): closing a descriptor that SQLite knows nothing of drops its locks
 
-# Each open of one of them that no frame of SQLite's stands behind.
+# Each open of one of them that no frame of SQLite's stands behind. Where another thread comes between, the stack stands under
+# the call's second line.
 opens_of_others() {
     awk -v db="$DB" '
         function judge() { if (call != "" && !ours) print call; call = "" }
-        /^[0-9]* *open/ { judge(); ours = 0; if (index($0, "\"" db "\"") || index($0, "\"" db "-")) { call = $0; opens++ } next }
+        function begins(what) { call = what; opens++ }
+        /^[0-9]* *open/ {
+            judge(); ours = 0
+            if (!index($0, "\"" db "\"") && !index($0, "\"" db "-")) next
+            if (/<unfinished/) half[$1] = $0; else begins($0)
+            next
+        }
+        /^[0-9]* *<\.\.\. open.* resumed/ { judge(); ours = 0; if ($1 in half) begins(half[$1]); delete half[$1]; next }
         /^ *>/ { if (/libsqlite3/) ours = 1; next }
         { judge() }
         END { judge(); print opens + 0 " opens" }' "$1"
