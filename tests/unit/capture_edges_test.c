@@ -50,7 +50,7 @@ static const struct refused_case {
     {"{\"ordering_key\":[\"customer\"]}", "ordering_key: not a string"},
     {"{\"ordering_key\":\"colour\"}", "ordering_key: the table has no column colour"},
     {"{\"exclude\":\"secret\"}", "exclude: not an array of strings"},
-    {"{\"exclude\":{\"secret\":1}}", "exclude: not an array of strings"},
+    {"{\"exclude\":{}}", "exclude: not an array of strings"},
     {"{\"exclude\":[1]}", "exclude: not an array of strings"},
     {"{\"exclude\":[\"id\"]}", "exclude: id names the row; it cannot be left out"},
     {"{\"exclude\":[\"revision\"]}", "exclude: revision names the row; it cannot be left out"},
