@@ -25,10 +25,14 @@ static const char sql_register[] =
 
 static const char sql_oldest_owed[] = "SELECT min(seq) FROM main.outbox";
 
-static const char sql_count_after[] = "SELECT count(*) FROM main.outbox WHERE seq > ?1";
+/* All writers wait meanwhile, so it is counted no further than this; and how far the outbox goes. */
+static const char sql_count_after[] = "SELECT count(*), (SELECT max(seq) FROM main.outbox)"
+                                      "  FROM (SELECT 1 FROM main.outbox WHERE seq > ?1 LIMIT 10000)";
 
-/* From the first event wanted to the last one given out: how many change_log has, and the first of them. */
-static const char sql_history_from[] = "SELECT count(*), min(seq) FROM main.change_log WHERE seq >= ?1";
+enum { COUNTED_MAX = 10000 };
+
+/* The first event that change_log has of those wanted. 0: none. */
+static const char sql_history_from[] = "SELECT min(seq) FROM main.change_log WHERE seq >= ?1";
 
 /* Owed once more. Consumers that have acknowledged them pass over; the janitor takes them again when this one has. */
 static const char sql_owe_again[] = "INSERT INTO main.outbox(seq)"
@@ -68,13 +72,13 @@ static enum claim_result begin_at_seq(sqlite3 *db, int64_t seq, int64_t last_seq
                  (long long)last_seq);
         return CLAIM_BROKEN;
     }
-    int64_t count = 0, first = 0;
-    int rc = query(db, sql_history_from, seq, &count, &first);
+    int64_t first = 0;
+    int rc = query(db, sql_history_from, seq, &first, NULL);
     if (rc != SQLITE_ROW)
         return failed(db, rc, reason, reason_size);
-    if (count > 0 ? first == seq : seq == last_seq + 1)
+    if (first > 0 ? first == seq : seq == last_seq + 1)
         return CLAIM_OK; /* a hole further on is the source's to find */
-    if (count > 0)
+    if (first > 0)
         snprintf(reason, reason_size, "--from %lld: change_log no longer has it; the first one after it is %lld",
                  (long long)seq, (long long)first);
     else
@@ -132,6 +136,17 @@ static int write_claim(sqlite3 *db, const char *sql, const struct sink_settings 
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* What a new consumer will be given: exact where it is little, else as many as the seqs from there on. */
+static int count_waiting(sqlite3 *db, int64_t after, struct claim *out)
+{
+    int64_t last = 0;
+    int rc = query(db, sql_count_after, after, &out->waiting_count, &last);
+    out->waiting_more = out->waiting_count == COUNTED_MAX;
+    if (out->waiting_more)
+        out->waiting_count = last - after;
+    return rc;
+}
+
 static enum claim_result register_new(sqlite3 *db, const struct sink_settings *settings, struct claim *out,
                                       char *reason, size_t reason_size)
 {
@@ -145,7 +160,7 @@ static enum claim_result register_new(sqlite3 *db, const struct sink_settings *s
     if (rc == SQLITE_DONE)
         rc = write_claim(db, sql_register, settings, after, &out->lease_token);
     if (rc == SQLITE_OK)
-        rc = query(db, sql_count_after, after, &out->waiting_count, NULL);
+        rc = count_waiting(db, after, out);
     if (rc != SQLITE_ROW)
         return failed(db, rc, reason, reason_size);
     out->cursor.acked_seq = after;

@@ -166,8 +166,8 @@ static void say_claim(const struct sink_settings *settings, const struct claim *
                   "delivered already, though not recorded, and not delivered again: %lld",
                   (long long)claim->trail_count);
     if (claim->is_new)
-        log_write(LOG_LEVEL_INFO, settings->consumer, "new consumer; events waiting for it: %lld",
-                  (long long)claim->waiting_count);
+        log_write(LOG_LEVEL_INFO, settings->consumer, "new consumer; events waiting for it: %s%lld",
+                  claim->waiting_more ? "about " : "", (long long)claim->waiting_count);
     else if (settings->start != START_OLDEST)
         log_write(LOG_LEVEL_WARN, settings->consumer,
                   "--from is for new consumers, this one goes on after %lld; to move it: outboxctl consumers seek",
