@@ -153,8 +153,8 @@ static enum stage open_page(struct pipeline *p)
     if (database_moved(p->db))
         return pipeline_stop_for_good(p, PIPELINE_MOVED);
     adapt_batch(p, end.full);
-    bool none = end.after == p->read_seq && !end.full;
-    if (end.after != p->read_seq)
+    bool none = end.after == p->read_seq; /* or no memory for the first: reading here says so */
+    if (!none)
         wake_found(p->wake);
     if (none || (end.full && !ask_for_page(p, end.after)))
         p->look = true;

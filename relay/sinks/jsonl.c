@@ -1,8 +1,8 @@
 /* jsonl.c — the JSONL sink: every committed event in a file, exactly once, in order.
  *
- * One event's way here: put() encodes it into memory, push() appends it and syncs when that is due, settle() tells the
- * ledger of it once it is on stable storage. The ledger may lag, or lose its last word in a crash: open() believes the
- * file, not the cursor. Where a step fails, all that is in memory is dropped, and the way back is the one after a
+ * One event's way here: put() encodes it into memory (under a backlog jsonl_ahead.c has done that before), push()
+ * appends it and syncs when that is due, settle() tells the ledger of it once it is on stable storage. The ledger may
+ * lag, or lose its last word in a crash: open() believes the file, not the cursor. Where a step fails, all that is in memory is dropped, and the way back is the one after a
  * crash: open(), from the disk.
  *
  * What is on the disk is judged by jsonl_recover.c, changed by jsonl_file.c; here it is decided when, and what is said.
@@ -19,8 +19,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "encode.h"
 #include "lock.h"
+#include "sinks/jsonl_ahead.h"
 #include "sinks/jsonl_file.h"
 #include "sinks/retention.h"
 #include "sinks/trouble.h"
@@ -39,6 +39,7 @@ struct sink {
     struct lock lock;
     struct jsonl_file file;
     struct pending pending;
+    struct jsonl_ahead ahead;
     struct trouble trouble;
     char said_note[SINK_REASON_SIZE], said_keeping[SINK_REASON_SIZE];
 
@@ -244,27 +245,70 @@ static int room(const struct sink *sink)
     return PENDING_LINES - sink->pending.count;
 }
 
+static enum sink_result lack_memory(struct sink *sink)
+{
+    snprintf(sink->context->reason, SINK_REASON_SIZE, "out of memory");
+    return later(sink, &retry_pace);
+}
+
+/* The line at the end of what is pending is this event's. */
+static void took(struct sink *sink, int64_t seq, const char *error)
+{
+    struct pending *pending = &sink->pending;
+
+    if (error)
+        log_delivery(LOG_LEVEL_WARN, sink->context->settings->consumer, seq, 0, "delivered", "without its payload: %s",
+                     error);
+    pending->lines[pending->count++] = (struct pending_line){pending->text.size, seq};
+    sink->put_seq = sink->passed_seq = seq;
+}
+
 static enum sink_result put(struct sink *sink, const struct source_row *row)
 {
-    const struct encode_options options = {.source = sink->context->source, .with_prev = true, .prev = sink->put_seq};
-    struct buffer *text = &sink->pending.text;
     const char *error = NULL;
 
-    if (sink->settings->format == FORMAT_CLOUDEVENTS)
-        encode_cloudevent(text, row, &options, &error);
-    else
-        encode_native(text, row, &options, &error);
-    buffer_append_byte(text, '\n');
-    if (!buffer_ok(text)) {
-        snprintf(sink->context->reason, SINK_REASON_SIZE, "out of memory");
+    if (!jsonl_encode(&sink->pending.text, sink->context, row, sink->put_seq, &error))
+        return lack_memory(sink);
+    took(sink, row->event.seq, error);
+    return SINK_OK;
+}
+
+static void *prepare(struct sink *sink, const struct source_row *row)
+{
+    return jsonl_ahead_add(&sink->ahead, sink->context, row);
+}
+
+static enum sink_result put_prepared(struct sink *sink, void *item)
+{
+    struct ahead_line *line = item;
+    struct buffer *text = &sink->pending.text;
+    bool follows = line->prev == sink->put_seq;
+
+    if (follows)
+        buffer_append(text, line->page->text.data + line->begin, line->end - line->begin);
+    bool good = follows && buffer_ok(text);
+    if (good)
+        took(sink, line->seq, line->error);
+    jsonl_ahead_let_go(line);
+    if (good)
+        return SINK_OK;
+    if (!follows) /* never, unless the pipeline errs: then the disk says where the stream is */ {
+        snprintf(sink->context->reason, SINK_REASON_SIZE, "a line was made ready for another place");
         return later(sink, &retry_pace);
     }
-    if (error)
-        log_delivery(LOG_LEVEL_WARN, sink->context->settings->consumer, row->event.seq, 0, "delivered",
-                     "without its payload: %s", error);
-    sink->pending.lines[sink->pending.count++] = (struct pending_line){text->size, row->event.seq};
-    sink->put_seq = sink->passed_seq = row->event.seq;
-    return SINK_OK;
+    buffer_forgive(text);
+    return lack_memory(sink);
+}
+
+static void discard(struct sink *sink, void *item)
+{
+    (void)sink;
+    jsonl_ahead_let_go(item);
+}
+
+static void prepare_more(struct sink *sink)
+{
+    jsonl_ahead_begin(&sink->ahead, sink->put_seq);
 }
 
 static void skip(struct sink *sink, int64_t seq)
@@ -413,6 +457,7 @@ static void close_stream(struct sink *sink)
     jsonl_file_close(&sink->file, true);
     lock_release(&sink->lock);
     buffer_free(&sink->pending.text);
+    jsonl_ahead_fini(&sink->ahead);
     stream_path_fini(&sink->path);
     free(sink);
 }
@@ -423,6 +468,10 @@ const struct sink_ops sink_jsonl = {
     .open = open_stream,
     .room = room,
     .put = put,
+    .prepare = prepare,
+    .put_prepared = put_prepared,
+    .discard = discard,
+    .prepare_more = prepare_more,
     .skip = skip,
     .push = push,
     .wait = wait,
