@@ -49,6 +49,16 @@ static inline long child_peak_kib(pid_t pid)
     return kib;
 }
 
+/* CPU time of all its threads so far. */
+static inline double child_cpu(pid_t pid)
+{
+    struct timespec t = {0};
+    clockid_t clock;
+    if (pid > 0 && clock_getcpuclockid(pid, &clock) == 0)
+        clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static inline const char *child_program(const char *name)
 {
     static char path[512];

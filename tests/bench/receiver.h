@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "bench.h"
+#include "child.h"
 
 enum { RECEIVER_CONNECTIONS = 1024, RECEIVER_HEAD = 4096, RECEIVER_PIECE = 1 << 18 };
 
@@ -48,19 +48,10 @@ struct receiver_connection {
     bool in_body, refused;
 };
 
-static inline double receiver_sender_cpu(pid_t pid)
-{
-    struct timespec t = {0};
-    clockid_t clock;
-    if (pid > 0 && clock_getcpuclockid(pid, &clock) == 0)
-        clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static inline void receiver_mark(struct receiver *r, struct receiver_mark *mark)
 {
     mark->time = bench_now();
-    mark->cpu = receiver_sender_cpu(r->sender);
+    mark->cpu = child_cpu(r->sender);
     mark->accepted = r->accepted;
     mark->bytes = r->bytes;
     mark->passed = true;
