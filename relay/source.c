@@ -46,6 +46,7 @@ struct source {
 
     int64_t seen_version;   /* data_version of the last look that found everything read; 0: none */
     int64_t synced_version; /* data_version up to which the WAL is on stable storage; 0: none */
+    int64_t synced_seq;     /* the newest event that was committed then: under a backlog most of it */
     char message[SOURCE_MESSAGE_SIZE];
 };
 
@@ -131,6 +132,8 @@ void source_close(struct source *s)
 
 void source_expect(struct source *s, const char *source_id, int64_t lease_token, int64_t owed_after)
 {
+    if (lease_token != s->lease_token || strcmp(source_id, s->source_id) != 0)
+        s->synced_seq = 0;
     snprintf(s->source_id, sizeof s->source_id, "%s", source_id);
     s->lease_token = lease_token;
     s->owed_after = owed_after;
@@ -347,6 +350,8 @@ static enum source_result read_transaction(struct source *s, struct batch *b)
     if (rc != SQLITE_OK)
         return failed(s, rc);
     b->result = check_standing(s, b);
+    if (b->last_seq < s->synced_seq)
+        s->synced_seq = 0; /* those were others: an older copy is in their place */
     if (b->result == SOURCE_OK)
         read_rows(s, b);
     rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
@@ -362,15 +367,17 @@ static enum source_result sync_failed(struct source *s, int rc)
 }
 
 /* What was read may stand in the WAL unsynced, where a power cut would take it back after it was delivered. version was
- * asked before the transaction began: where it is the one of the last sync, nothing was committed since. */
-static enum source_result make_durable(struct source *s, int64_t version)
+ * asked before the transaction began: where it is the one of the last sync, nothing was committed since. Nor need events
+ * be synced that were there at the last sync, whatever was committed since. */
+static enum source_result make_durable(struct source *s, int64_t version, const struct batch *b)
 {
-    if (version == s->synced_version)
+    if (version == s->synced_version || b->after <= s->synced_seq)
         return SOURCE_OK;
     int rc = sync_ahead_covers(&s->ahead) ? SQLITE_OK : wal_sync(s->db);
     if (rc != SQLITE_OK)
         return sync_failed(s, rc);
     s->synced_version = version;
+    s->synced_seq = b->last_seq;
     return SOURCE_OK;
 }
 
@@ -408,7 +415,7 @@ enum source_result source_read(struct source *s, int64_t *after, int limit, sour
     }
     result = read_transaction(s, &b);
     if (result == SOURCE_OK && b.any)
-        result = make_durable(s, version);
+        result = make_durable(s, version, &b);
     if (result != SOURCE_OK)
         return result;
     /* Where the log was read up to what is owed, the outbox goes on. */

@@ -117,9 +117,13 @@ static inline CURL *bare_request(const char *url, const char *body, long size, s
 static inline int bare_loop(const char *url, int64_t requests, int in_flight, long body_size)
 {
     char *body = malloc((size_t)body_size);
-    static const char *const lines[] = {"Content-Type: application/cloudevents+json; charset=utf-8",
-                                        "webhook-id: 0123456789abcdef-123456", "webhook-timestamp: 1795252692",
-                                        "idempotency-key: 0123456789abcdef-123456", "Expect:"};
+    /* The very head that the relay sends. */
+    static const char *const lines[] = {"User-Agent: outbox-relay/" OUTBOX_BUILD_VERSION,
+                                        "webhook-id: 0123456789abcdef-123456",
+                                        "webhook-timestamp: 1795252692",
+                                        "idempotency-key: 0123456789abcdef-123456",
+                                        "Content-Type: application/cloudevents+json; charset=utf-8",
+                                        "Accept:"};
     struct curl_slist *headers = NULL;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         headers = curl_slist_append(headers, lines[i]);

@@ -166,6 +166,56 @@ static void a_batch_is_synced_before_it_is_handed_over(void **state)
     assert_int_equal(sync_count, 2);
 }
 
+/* Else each page of a backlog would wait for the disk, as soon as anybody commits: the relay's own ledger does. */
+static void what_was_there_at_a_sync_is_not_synced_again(void **state)
+{
+    struct reading *r = *state;
+    fixture_sql(r->f, "PRAGMA synchronous = NORMAL");
+    open_source(r, 0);
+    emit_events(r->f, "k", 3);
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    sync_count = 0;
+    emit_events(r->f, "k", 1);
+    assert_int_equal(read_some(r, 2), SOURCE_OK); /* the second and the third */
+    assert_int_equal(sync_count, 0);
+    assert_int_equal(read_some(r, 1), SOURCE_OK); /* the fourth came later */
+    assert_int_equal(sync_count, 1);
+}
+
+static void what_takes_the_place_of_synced_events_is_synced(void **state)
+{
+    struct reading *r = *state;
+    fixture_sql(r->f, "PRAGMA synchronous = NORMAL");
+    open_source(r, 0);
+    emit_events(r->f, "k", 3);
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    fixture_sql(r->f, "DELETE FROM outbox WHERE seq > 1; DELETE FROM change_log WHERE seq > 1;"
+                      "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'change_log'"); /* an older copy */
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    emit_events(r->f, "k", 2);
+    sync_count = 0;
+    assert_int_equal(read_some(r, 2), SOURCE_OK);
+    assert_int_equal(sync_count, 1);
+}
+
+static void a_new_claim_relies_on_no_former_sync(void **state)
+{
+    struct reading *r = *state;
+    fixture_sql(r->f, "PRAGMA synchronous = NORMAL");
+    open_source(r, 0);
+    emit_events(r->f, "k", 3);
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    fixture_sql(r->f, "UPDATE consumer_offsets SET lease_token = 2");
+    sync_count = 0;
+    source_expect(r->source, r->info.source, 2, 0);
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    assert_int_equal(sync_count, 1);
+    emit_events(r->f, "k", 1);
+    source_expect(r->source, r->info.source, 2, 0); /* the same one may say so as often as it likes */
+    assert_int_equal(read_some(r, 1), SOURCE_OK);
+    assert_int_equal(sync_count, 1);
+}
+
 static void a_failed_sync_delivers_nothing(void **state)
 {
     struct reading *r = *state;
@@ -394,6 +444,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_plain_sql_stored_keeps_its_type, setup, teardown),
         cmocka_unit_test_setup_teardown(a_quiet_look_reads_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_batch_is_synced_before_it_is_handed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_there_at_a_sync_is_not_synced_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_takes_the_place_of_synced_events_is_synced, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_claim_relies_on_no_former_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_sync_delivers_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_seq_is_a_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_end_is_a_gap, setup, teardown),
