@@ -8,7 +8,7 @@
 #include "backlog.h"
 #include "webhook_sides.h"
 
-enum { ROUNDS = 5, BATCH = 100 };
+enum { ROUNDS = 7, BATCH = 100 };
 
 static const char secret[] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
