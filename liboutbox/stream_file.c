@@ -1,9 +1,11 @@
-/* stream_file.c — see stream_file.h. Reads with pread from offsets of its own; never writes, never waits.
+/* stream_file.c — see stream_file.h. Reads with pread from offsets of its own; never writes.
  *
  * Memory is what the longest line needs: a piece that can't be part of an event (zeros after a power cut, a file of
  * somebody else's) ends the reading instead of growing the buffer.
  */
 #include "stream_file.h"
+
+#include "line_settled.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,6 +120,9 @@ enum stream_line stream_file_look(struct stream_file *f, struct event_line *line
 
     if (found != LINE_EVENT || event_line_parse(line, text, *size))
         return found;
+    if (buffer_ok(&line->decoded) && line_read_settled(f->fd, f->content.data + f->begin, *size, f->offset) &&
+        event_line_parse(line, text, *size))
+        return LINE_EVENT;
     if (buffer_ok(&line->decoded))
         return LINE_DAMAGED;
     errno = ENOMEM;

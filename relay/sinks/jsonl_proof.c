@@ -27,7 +27,8 @@ bool jsonl_proof_read(int fd, int64_t from, int64_t to, int64_t prev_seq, struct
     posix_fadvise(fd, from - from % FOLIO_BYTES, 0, POSIX_FADV_DONTNEED);
     line_reader_init(&reader, fd, from);
     while (proof->end < to && (found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE) {
-        if (reader.offset > to || !event_line_place(&line, text, size) || (proof->end > 0 && line.prev != proof->seq))
+        if (reader.offset > to || !line_reader_place(&reader, &line, text, size) ||
+            (proof->end > 0 && line.prev != proof->seq))
             break;
         *proof = (struct jsonl_proof){reader.offset, line.seq};
     }

@@ -115,7 +115,7 @@ static enum sink_result check_newest_segment(struct look *look)
     line_reader_init(&reader, fd, offset);
     if (found == LINE_WHOLE)
         found = line_reader_next(&reader, &text, &size);
-    bool true_name = found == LINE_WHOLE && event_line_place(&look->last, text, size) &&
+    bool true_name = found == LINE_WHOLE && line_reader_place(&reader, &look->last, text, size) &&
                      look->last.seq == look->newest.last;
     look->last.time = NULL;
     line_reader_fini(&reader);
@@ -196,7 +196,8 @@ static enum sink_result read_active(struct look *look, int64_t proven_seq)
 
     posix_fadvise(look->in->fd, 0, 0, POSIX_FADV_DONTNEED); /* what the page cache has, the disk may not */
     line_reader_init(&reader, look->in->fd, 0);
-    while ((found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE && event_line_place(&line, text, size)) {
+    while ((found = line_reader_next(&reader, &text, &size)) == LINE_WHOLE &&
+           line_reader_place(&reader, &line, text, size)) {
         result = take_line(look, &line, &follows);
         if (result == SINK_OK && follows && line.seq > proven_seq)
             result = compare_with_database(look, &line);

@@ -5,6 +5,7 @@
  */
 #include "sinks/line_reader.h"
 
+#include "line_settled.h"
 #include "read_at.h"
 
 #include <errno.h>
@@ -75,6 +76,15 @@ enum line_found line_reader_next(struct line_reader *reader, const char **text, 
         if (n <= 0)
             return n == 0 ? LINE_END : LINE_ERROR;
     }
+}
+
+bool line_reader_place(struct line_reader *reader, struct event_place *place, const char *text, size_t size)
+{
+    int64_t offset = reader->offset - (int64_t)size - 1;
+    char *line = reader->content.data + reader->begin - size - 1;
+
+    return event_line_place(place, text, size) ||
+           (line_read_settled(reader->fd, line, size, offset) && event_line_place(place, line, size));
 }
 
 enum line_found line_last_offset(int fd, int64_t size_bytes, int64_t *offset)
