@@ -52,9 +52,17 @@ int operation_record(sqlite3 *db, const char *action, const char *consumer, int6
     return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_audit");
 }
 
+/* What a command does, in its two parts. */
+struct parts {
+    operation_step *step;
+    operation_rest *rest; /* NULL: none */
+    void *arg;
+};
+
 /* What will be printed, while it may still fail. */
 static bool compose(const struct ctl *ctl, struct report *report)
 {
+    buffer_clear(&report->json);
     if (ctl->json) {
         field_open(&report->json, '{');
         buffer_append(&report->json, report->fields.data, report->fields.size);
@@ -66,12 +74,12 @@ static bool compose(const struct ctl *ctl, struct report *report)
 }
 
 /* One transaction around the step, kept or rolled back. */
-static int perform(const struct ctl *ctl, outbox *ob, operation_step *step, void *arg, bool keep, struct report *report)
+static int transact(const struct ctl *ctl, outbox *ob, const struct parts *parts, bool keep, struct report *report)
 {
     int code = outbox_begin(ob);
     if (code != OUTBOX_OK)
         return ctl_fail(ob, code);
-    int exit_code = step(outbox_db(ob), arg, report);
+    int exit_code = parts->step(outbox_db(ob), parts->arg, report);
     if (exit_code == EXIT_DONE && !compose(ctl, report)) {
         ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
         exit_code = EXIT_TEMPORARY;
@@ -82,6 +90,22 @@ static int perform(const struct ctl *ctl, outbox *ob, operation_step *step, void
     }
     code = outbox_commit(ob);
     return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(ob, code);
+}
+
+/* Both parts. *rest_code is of the second: what it did is told, also where it could not do all. */
+static int perform(const struct ctl *ctl, outbox *ob, const struct parts *parts, bool keep, struct report *report,
+                   int *rest_code)
+{
+    *rest_code = EXIT_DONE;
+    int code = transact(ctl, ob, parts, keep, report);
+    if (code != EXIT_DONE || report->empty || !parts->rest)
+        return code;
+    /* Crash here: the step is kept and the rest is not done; the same command again does it. */
+    *rest_code = parts->rest(outbox_db(ob), parts->arg, keep, report);
+    if (compose(ctl, report))
+        return EXIT_DONE;
+    ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
+    return EXIT_TEMPORARY;
 }
 
 static int tell(const struct ctl *ctl, const struct report *report)
@@ -106,14 +130,15 @@ static bool ask(void)
 }
 
 /* Tells what would be done, and asks. EXIT_DONE: it was agreed to; *agreed false with EXIT_DONE: it has ended here. */
-static int agree(const struct ctl *ctl, const struct consent *consent, outbox *ob, operation_step *step, void *arg,
+static int agree(const struct ctl *ctl, const struct consent *consent, outbox *ob, const struct parts *parts,
                  bool *agreed)
 {
     struct report report = {.dry_run = consent->dry_run};
+    int rest_code;
     *agreed = consent->yes && !consent->dry_run;
     if (*agreed)
         return EXIT_DONE;
-    int code = perform(ctl, ob, step, arg, false, &report);
+    int code = perform(ctl, ob, parts, false, &report, &rest_code);
     bool asking = !consent->dry_run && !report.empty;
     if (code == EXIT_DONE && asking && !isatty(STDIN_FILENO)) {
         ctl_say("%s: this needs --yes where there is nobody to ask; --dry-run tells what it would do",
@@ -122,6 +147,8 @@ static int agree(const struct ctl *ctl, const struct consent *consent, outbox *o
     } else if (code == EXIT_DONE) {
         code = tell(ctl, &report);
     }
+    if (code == EXIT_DONE && (!asking || rest_code > EXIT_NEGATIVE))
+        code = rest_code;
     if (code == EXIT_DONE && asking) {
         *agreed = ask();
         if (!*agreed)
@@ -132,21 +159,30 @@ static int agree(const struct ctl *ctl, const struct consent *consent, outbox *o
     return code;
 }
 
-int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg)
+int operation_run_with(struct ctl *ctl, const struct consent *consent, operation_step *step, operation_rest *rest,
+                       void *arg)
 {
+    const struct parts parts = {step, rest, arg};
     outbox *ob = NULL;
     struct report report = {0};
     bool agreed;
-    int code = ctl_open(ctl, &ob);
+    int rest_code, code = ctl_open(ctl, &ob);
     if (code != EXIT_DONE)
         return code;
-    code = agree(ctl, consent, ob, step, arg, &agreed);
+    code = agree(ctl, consent, ob, &parts, &agreed);
     if (code == EXIT_DONE && agreed) {
-        code = perform(ctl, ob, step, arg, true, &report);
+        code = perform(ctl, ob, &parts, true, &report, &rest_code);
         if (code == EXIT_DONE)
             code = tell(ctl, &report);
+        if (code == EXIT_DONE)
+            code = rest_code;
     }
     report_free(&report);
     outbox_close(ob);
     return code;
+}
+
+int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg)
+{
+    return operation_run_with(ctl, consent, step, NULL, arg);
 }
