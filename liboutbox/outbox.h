@@ -303,7 +303,8 @@ OUTBOX_API int outbox_release(outbox *, const char *table);
  * NUL-terminated as well as sized; NULL where absent. Grows at its end only.
  *
  * Out of files it is what the line has. A CloudEvent has no table, before and headers, but for a traceparent, which is
- * handed out as the one header; its partitionkey is the ordering_key. A line that says `error` in place of payload and
+ * handed out as the one header; its partitionkey is the ordering_key. After `outboxctl erase` payload and before are the
+ * JSON text null (out of files a payload shorter than that is NULL). A line that says `error` in place of payload and
  * before (they were not JSON) is an event like any other: both are NULL, error is not. */
 typedef struct outbox_event {
     int64_t seq;

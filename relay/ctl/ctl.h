@@ -87,6 +87,7 @@ int ctl_snapshot(struct ctl *, int argc, char **argv);   /* snapshot.c */
 int ctl_consumers(struct ctl *, int argc, char **argv);  /* consumers.c */
 int ctl_failed(struct ctl *, int argc, char **argv);     /* failed.c */
 int ctl_replay(struct ctl *, int argc, char **argv);     /* replay.c */
+int ctl_erase(struct ctl *, int argc, char **argv);      /* erase.c */
 int ctl_new_source(struct ctl *, int argc, char **argv); /* new_source.c */
 int ctl_capture(struct ctl *, int argc, char **argv);    /* capture.c */
 int ctl_release(struct ctl *, int argc, char **argv);

@@ -55,6 +55,9 @@ static const struct command commands[] = {
      "Checks the database against itself, and the stream FILE against itself and the database.", ctl_verify},
     {"replay", "--consumer NAME --from SEQ [--to SEQ] [--dry-run] [--yes]",
      "Sends events again that a webhook has acknowledged, beside its cursor and under the same ids.", ctl_replay},
+    {"erase", "TABLE|TOPIC KEY [FILE…] [--owed] [--dry-run] [--yes]",
+     "Empties the payloads of one key in the database and in the streams FILE…; the events themselves stay.",
+     ctl_erase},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -90,6 +90,8 @@ static const char *difference(struct check *c, sqlite3_stmt *st)
     struct json_value name, value;
     const char *json = (const char *)sqlite3_column_text(st, ROW_PAYLOAD);
     size_t size = (size_t)sqlite3_column_bytes(st, ROW_PAYLOAD);
+    if (json && !strcmp(json, "null")) /* erased: there is nothing to compare */
+        return NULL;
     if (!json || !json_check(json, size, NULL) || !json_walk_begin(&walk, json, size))
         return "the event's payload";
     while (json_walk_member(&walk, &name, &value)) {

@@ -199,6 +199,8 @@ static const struct command_case commands_tried[] = {
     {.line = "failed retry --all --yes"},
     {.line = "--json failed discard 4 --consumer c --reason wrong --yes"},
     {.line = "replay --consumer c --from 2 --to 3 --yes"},
+    {.line = "erase things a --owed --dry-run"},
+    {.line = "erase things a --owed --dry-run", .is = FILES},
     {.line = "new-source --yes", .is = VARIES},
     {.line = "set history 3d"},
     {.line = "upsert things {\"id\":\"c\",\"note\":\"three\"}"},

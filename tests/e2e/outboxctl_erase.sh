@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# outboxctl_erase.sh — the data of a key is forgotten: nowhere a byte of it, everything else as it was; refused while it is
+# owed; what it does not reach is said.
+# shellcheck source=tests/support/tap.sh
+. "$(dirname "$0")/../support/tap.sh"
+# shellcheck source=tests/support/relay.sh
+. "$ROOT/tests/support/relay.sh"
+# shellcheck source=tests/support/webhook.sh
+. "$ROOT/tests/support/webhook.sh"
+# shellcheck source=tests/support/ctl.sh
+. "$ROOT/tests/support/ctl.sh"
+# shellcheck source=tests/support/erase.sh
+. "$ROOT/tests/support/erase.sh"
+
+# ---- Nothing of it is left, and nothing else is touched ----
+
+new_stream
+mkfifo "$TMP/hold"
+sqlite3 "$DB" <"$TMP/hold" >"$TMP/held" &
+exec 8>"$TMP/hold" # so that nobody who closes the database is the last, and takes the WAL away
+echo 'SELECT count(*) FROM outbox_meta;' >&8
+ok "somebody else has the database open" await 10 test -s "$TMP/held"
+hook=(--webhook-secret-file "$TMP/secret" --max-attempts 1 --keep-answer 1K)
+receiver --answer 'key=people/eve echo=500'
+relay --webhook "$URL" "${hook[@]}" --from now --once
+person adam 'in the WAL'
+sql "INSERT INTO outbox_events(topic, key, payload) VALUES ('people', 'eve', '{\"dead\":\"CANARY\"}')"
+relay --jsonl "$stream" --once
+relay --webhook "$URL" "${hook[@]}" --once
+receiver_ends
+sql "UPDATE failed_deliveries SET last_error = last_error || ' CANARY';
+     UPDATE failed_attempts SET answer = CAST('CANARY' AS BLOB);
+     INSERT INTO outbox_displaced(table_name, key, before) VALUES ('people', 'eve', 'CANARY'), ('people', 'adam', 'his');
+     INSERT INTO outbox_audit(action, seq, key, detail)
+     VALUES ('discard', 1, 'people/eve', 'asked for; dead, attempts: 3; 500 CANARY')"
+is "her data is in the database, its WAL and every file of the stream" "$(places)" \
+    "events.N-N.jsonl events.jsonl shop.db shop.db-wal"
+others=$(others) lines=$(other_lines) sizes=$(sizes)
+ok "all is well before" verified
+ctl erase people eve "$stream" --dry-run
+is "a dry run erases nothing" "$code $(places)" "0 events.N-N.jsonl events.jsonl shop.db shop.db-wal"
+cp "$TMP/said" "$TMP/told"
+ctl erase people eve "$stream" --yes
+is "it is done" "$code" 0
+is "and no byte of it is left anywhere" "$(places)" ""
+is "as was told before" "$(head -n -1 "$TMP/told")" "$(said)"
+is "the others' rows are as they were" "$(others)" "$others"
+is "their lines, byte for byte" "$(other_lines)" "$lines"
+is "no file has another length" "$(sizes)" "$sizes"
+ok "and all is well after" verified
+is "every event of hers is there, its seq, revision, op and time as they were" \
+    "$(sql "SELECT count(*), count(DISTINCT seq), min(created_at) > 0, group_concat(DISTINCT op) FROM change_log WHERE key = 'eve'")" \
+    "$(cat "$dir"/*.jsonl | grep -c '"key":"eve"')|$(cat "$dir"/*.jsonl | grep -c '"key":"eve"')|1|insert,emit,delete,update"
+is "a delete has no payload still, what else she was has null" \
+    "$(cat "$dir"/*.jsonl | jq -c 'select(.key == "eve") | [.op, has("payload"), .payload, .before, .headers]' | sort -u)" \
+    '["delete",false,null,null,null]
+["emit",true,null,null,null]
+["emit",true,null,null,{}]
+["insert",true,null,null,null]
+["update",true,null,null,null]'
+is "what an error said of it, an answer, an image" \
+    "$(sql "SELECT last_error, (SELECT group_concat(error || coalesce(answer, '')) FROM failed_attempts),
+                   (SELECT group_concat(key) FROM outbox_displaced),
+                   (SELECT detail FROM outbox_audit WHERE action = 'discard') FROM failed_deliveries")" \
+    "erased|erased|adam|asked for; dead, attempts: 3; erased"
+is "it is on record" "$(sql "SELECT action, key, detail FROM outbox_audit WHERE action = 'erase'")" "erase|eve|events: 14, streams: 1"
+ctl erase people eve "$stream" --yes --json
+is "again there is nothing more to do" \
+    "$code $(jq -c '[.events, .events_emptied, .lines, .lines_emptied, .wal_emptied]' "$TMP/printed")" '0 [14,0,14,0,true]'
+exec 8>&-
+
+# ---- What is owed is not taken away unasked ----
+
+new_stream
+sql "INSERT INTO outbox_events(topic, key, payload) VALUES ('people', 'eve', '{\"new\":\"CANARY\"}')"
+before=$(places)
+ctl erase people eve "$stream" --yes
+is "what is still owed is refused, and nothing changed" "$code $(places)" "111 $before"
+like "with the one who waits for it" "$(said)" "1 of its events are still owed, to jsonl: wait"
+ctl erase people adam "$stream" --dry-run
+is "another's is no reason" "$code" 0
+outboxctl --db "$DB" tail "$stream" --consumer reader --from 3 >/dev/null
+ctl consumers seek reader 10 --yes
+relay --jsonl "$stream" --once
+ctl erase people eve "$stream" --yes
+like "nor may a reader of the stream lose what it has not read" "$code $(said)" "111 outboxctl: people, key eve: "
+like "it is named" "$(said)" "still owed, to reader:"
+ctl erase people eve --dry-run
+is "of a stream that is touched" "$code" 0
+ctl erase people eve "$stream" --owed --yes
+is "unless it shall: --owed" "$code $(places)" "0 "
+outboxctl --db "$DB" tail "$stream" --consumer reader >"$TMP/read"
+is "the reader, in the middle of it, goes on with the very next one" \
+    "$(seqs "$TMP/read")" "$(seq 10 "$(sql 'SELECT max(seq) FROM change_log')" | tr '\n' ' ')"
+sql "INSERT INTO outbox_events(topic, key, payload) VALUES ('people', 'eve', '{\"new\":\"CANARY\"}')"
+ctl erase people eve "$stream" --owed --yes
+relay --jsonl "$stream" --once
+is "what was owed is delivered without its data" "$(tail -1 "$stream" | jq -c '[.key, .payload]') $(places)" '["eve",null] '
+
+# ---- Every form of a stream; what is not reached is said ----
+
+new_stream --jsonl-format cloudevents
+ctl erase people eve "$stream" --yes
+is "of CloudEvents too" "$code $(places)" "0 "
+ok "which are whole" verified
+
+new_stream
+first=$(find "$dir" -name 'events.*-*.jsonl' | sort | head -1)
+gzip "$first"
+ctl erase people eve "$stream" --yes
+is "a compressed segment is not reached: not complete" "$code $(places)" "1 "
+like "it is named" "$(said)" "${first##*/}.gz is not touched"
+gunzip "$first.gz"
+mv "$first" "$TMP/away.jsonl"
+ln -s "$TMP/away.jsonl" "$first"
+ctl erase people eve "$stream" --yes
+is "a symbolic link is not followed" "$code $(grep -cE 'CANARY|Q0FO' "$TMP/away.jsonl")" "1 $(jq -r .key "$TMP/away.jsonl" | grep -c eve)"
+like "it is named" "$(said)" "${first##*/} is not touched"
+rm "$first"
+ln -s "$stream" "$dir/link.jsonl"
+ctl erase people eve "$dir/link.jsonl" --yes
+like "nor is one for the active file" "$code $(said)" "100 outboxctl: $dir/link.jsonl: it is a symbolic link"
+sed -i '2s/.*/nothing/' "$stream"
+ctl erase people eve "$stream" --yes
+like "a line that nobody can read is left, and said" "$code $(said)" "1 outboxctl: $stream: the line at byte"
+
+# ---- Words ----
+
+new_stream
+ctl erase people nobody "$stream" --yes
+like "nobody's is a no" "$code $(said)" "nothing is there of people, key nobody"
+is "with its code" "$code" 1
+ctl erase people nobody --yes
+is "without a stream as well, and not on record" "$code $(said) $(sql "SELECT count(*) FROM outbox_audit WHERE key = 'nobody' AND detail LIKE '%streams: 0'")" \
+    "1 outboxctl: nothing is there of people, key nobody 0"
+ctl erase people eve
+is "it wants --yes" "$code $([ -n "$(places)" ] && echo there)" "2 there"
+ctl erase people --yes
+like "a key" "$code $(said)" "2 outboxctl: usage: outboxctl erase TABLE|TOPIC KEY [FILE…]"
+ctl erase people '' --yes
+is "and not none" "$code $(said)" "2 outboxctl: erase: the key is empty"
+ctl erase people eve "$TMP/events.jsnol" --yes
+is "a stream that is there" "$code $(said)" \
+    "2 outboxctl: $TMP/events.jsnol: there is no such stream, neither the file nor a segment of it"
+ctl erase people eve "$TMP/nowhere/events.jsonl" --yes
+like "in a directory that is" "$code $(said)" "111 outboxctl: $TMP/nowhere/events.jsonl: its directory: "
+is "and nothing is erased before that is known" "$([ -n "$(places)" ] && echo there)" "there"
+ctl erase people eve --yes
+like "a stream that is not named is not forgotten in silence" "$(said)" "this database feeds 1 JSONL streams, and 0 of them are named here"
+
+done_testing
