@@ -58,10 +58,15 @@ static enum lock_result still_named(int fd, const char *path)
     return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino ? LOCK_HELD : LOCK_TAKEN;
 }
 
-/* A full disk leaves the text short or empty; the lock holds all the same. */
+/* A full disk leaves the text short or empty; the lock holds all the same. A file that has another name too may be
+ * anybody's, linked here to have it written over. */
 static void write_holder(int fd)
 {
     char text[HOLDER_SIZE], host[65] = "";
+    struct stat status;
+
+    if (fstat(fd, &status) != 0 || status.st_nlink != 1)
+        return;
 
     gethostname(host, sizeof host - 1);
     int size = snprintf(text, sizeof text, "%ld %s %s\n", (long)getpid(), *host ? host : "?",

@@ -82,7 +82,8 @@ typedef struct outbox_open_options {
 
 /* Opens or creates the database at path: WAL, synchronous FULL, busy timeout 5 s, foreign keys on, schema migrated.
  * options may be NULL. *out is the caller's, to be closed; on failure it is untouched, and outbox_errmsg(NULL)
- * has the words. Errors: NOT_FOUND, BUSY, READONLY, FULL, IO, CORRUPT, SCHEMA, NEWER, INVALID, NOMEM. */
+ * has the words. A new file has the mode that SQLite gives it, 0644 less the umask: 027 keeps others from reading the
+ * events. Errors: NOT_FOUND, BUSY, READONLY, FULL, IO, CORRUPT, SCHEMA, NEWER, INVALID, NOMEM. */
 OUTBOX_API int outbox_open(const char *path, const outbox_open_options *options, outbox **out);
 
 /* Uses the application's own connection: no pragma, no DDL, nothing migrated. The connection stays the application's

@@ -13,7 +13,7 @@ int main(int argc, char **argv)
     char message[1024] = "";
     int code = EXIT_DONE;
 
-    umask(027); /* what the relay writes holds the application's data */
+    umask(umask(077) | 027); /* at least: what the relay writes holds the application's data */
     switch (settings_load(&settings, argc, argv, message, sizeof message)) {
     case SETTINGS_OK:
         log_setup(settings.log_level, settings.log_format);

@@ -36,10 +36,11 @@ static int open_regular(const char *path)
 {
     struct stat st;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
-    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+    bool known = fd >= 0 && fstat(fd, &st) == 0;
+    if (fd < 0 || (known && S_ISREG(st.st_mode) && st.st_nlink <= 1))
         return fd;
     close(fd);
-    errno = EINVAL;
+    errno = known && S_ISREG(st.st_mode) ? EMLINK : EINVAL; /* with another name too it may be anybody's */
     return -1;
 }
 

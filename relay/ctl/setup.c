@@ -43,6 +43,7 @@ int ctl_init(struct ctl *ctl, int argc, char **argv)
     if (!arguments_read(ctl, NULL, 0, 0, 0, &argc, argv, &code))
         return code;
     bool created = stat(ctl->db_path, &st) != 0;
+    umask(umask(077) | 027); /* at least; SQLite gives the -wal and the -shm what the database has */
     code = outbox_open(ctl->db_path, NULL, &ob);
     code = code == OUTBOX_OK ? say_ready(ctl, ob, created) : ctl_fail(NULL, code);
     outbox_close(ob);

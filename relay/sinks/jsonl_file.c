@@ -127,6 +127,9 @@ static bool take_inode(struct jsonl_file *file)
         return fail(file, "looking at it", errno);
     if (!S_ISREG(status.st_mode))
         return fail(file, "it is not a regular file", 0);
+    /* Lines prove that it is the stream; an empty file may be anybody's, linked here to be written to. */
+    if (status.st_size == 0 && status.st_nlink > 1)
+        return fail(file, "it is empty, and has another name too: remove one of them", 0);
     file->device = status.st_dev;
     file->inode = status.st_ino;
     return true;

@@ -12,14 +12,40 @@ fresh() { rm -rf "$OUT" && mkdir "$OUT" && new_database; }
 
 # ---- Modes (S15): whatever the umask, nobody else reads events
 
-for mask in 000 022; do
+# What we make: a database by `outboxctl init`, to which SQLite fits its -wal and -shm; of the relay's the stream, its
+# segments and its lock, and a lock and a trail per consumer. No directory is ever made. Each has its mode from the call on
+# that creates it: nothing is narrowed later.
+for mask in 000 022 077; do
     fresh
-    (umask "$mask" && chmod 700 "$OUT" && cd "$OUT" && exec outboxctl --db "$OUT/own.db" init >/dev/null 2>&1)
-    emit 300
-    (umask "$mask" && exec timeout 20 outbox-relay --db "$DB" --jsonl "$STREAM" --jsonl-max-size 8K --once 2>"$TMP/err")
-    is "umask $mask: it delivers" $? 0
-    wide=$(find "$OUT" -type f ! -name 'own.db*' -perm /027 -printf '%f %m\n'; find "$TMP" -maxdepth 1 -name 'shop.db.*' -perm /027 -printf '%f %m\n')
-    is "umask $mask: segments and locks are for their owner and group at the most" "$wide" ''
+    (umask "$mask" && exec outboxctl --db "$OUT/own.db" init >/dev/null 2>&1)
+    (umask "$mask" && exec sqlite3 "$OUT/own.db" >"$TMP/out" 2>&1 <<SQL
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+INSERT INTO outbox_events(topic, key, payload) SELECT 't', 'k', json_object('n', i) FROM n;
+.shell find "$OUT" -type f -printf '%f %m ' >"$TMP/beside"
+SQL
+    )
+    printf 'db = "%s"\nsink lines { jsonl = "%s" max-size = 8K }\nsink hook { webhook = "http://127.0.0.1:1/" }\n' \
+        "$OUT/own.db" "$STREAM" >"$TMP/relay.conf"
+    trace=()
+    ! strace -o /dev/null true 2>/dev/null || trace=(strace -f -qq -e trace=chmod,fchmod,fchmodat,mkdir,mkdirat -o "$TMP/trace")
+    : >"$TMP/trace"
+    (umask "$mask" && exec timeout 20 "${trace[@]}" outbox-relay --config "$TMP/relay.conf" --once 2>"$TMP/err")
+    is "umask $mask: it delivers the one, and has the other to retry" "$? $(cat "$OUT"/events*.jsonl | wc -l)" '111 300'
+    made=$(find "$OUT" -type f -printf '%f ')$(cat "$TMP/beside")
+    missing=''
+    for name in own.db own.db-wal own.db-shm own.db.lines.lock own.db.hook.lock own.db.hook.trail events.jsonl events.jsonl.lock events.0; do
+        [[ $made == *"$name"* ]] || missing+="$name "
+    done
+    is "umask $mask: every kind of file is there to be looked at" "$missing" ''
+    not=/027
+    [ "$mask" != 077 ] || not=/077
+    wide=$(find "$OUT" -type f -perm "$not" -printf '%f %m\n')
+    is "umask $mask: database, segments, trails and locks are for their owner and group at the most" "$wide" ''
+    wanted=640
+    [ "$mask" != 077 ] || wanted=600
+    is "umask $mask: and so are the -wal and the -shm, while there are any" \
+        "$(tr ' ' '\n' <"$TMP/beside" | grep -cx "$wanted") $(grep -o 'own.db-[a-z]*' "$TMP/beside" | sort | xargs)" '3 own.db-shm own.db-wal'
+    is "umask $mask: from the moment on that they are made" "$(cat "$TMP/trace")" ''
 done
 
 # ---- What stands at the next segment's name (S16)
@@ -40,6 +66,32 @@ for what in symlink fifo directory hardlink; do
     like "a $what in the stream's place: by name" "$(cat "$TMP/err")" 'events.jsonl'
     is "a $what in the stream's place: nothing is written through it" "$(cat "$target")" precious
     is "a $what in the stream's place: nothing is acknowledged" "$(acked jsonl)" 0
+done
+
+# The files beside it: a lock, a trail. What they are linked to is not written, whoever owns it.
+for name in out.d/events.jsonl.lock shop.db.jsonl.lock shop.db.webhook.trail; do
+    for what in symlink fifo directory hardlink; do
+        fresh
+        emit 10
+        echo precious >"$target"
+        planted=$TMP/$name
+        rm -rf "$planted"
+        case $what in
+        symlink) ln -s "$target" "$planted" ;;
+        fifo) mkfifo "$planted" ;;
+        directory) mkdir "$planted" ;;
+        hardlink) ln "$target" "$planted" ;;
+        esac
+        relay --jsonl "$STREAM" --webhook http://127.0.0.1:1/ --once
+        case "$name $what" in
+        *.trail* | *lock\ hardlink) wanted=111 ;; # it goes on without; the webhook is left to retry
+        *fifo) wanted=111 ;;                      # it is waited for
+        *) wanted=100 ;;
+        esac
+        is "a $what in the place of ${name##*/}: refused, or done without" "$code" "$wanted"
+        is "a $what in the place of ${name##*/}: nothing is written through it" "$(cat "$target")" precious
+        rm -rf "$planted"
+    done
 done
 
 # ---- Words out of events (S19): one line stays one line

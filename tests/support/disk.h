@@ -50,6 +50,7 @@ struct disk {
     ino_t failed_inode;                                          /* whose sync has failed; 0: none, or it is unlinked */
     int syncs_after_failure;                                     /* of it */
     const char *planted; /* somebody makes a link to it where the next file is to be created, just before; once */
+    bool planted_hard;   /* a hard link */
     struct file_ops ops;
 };
 
@@ -96,7 +97,9 @@ static inline int disk_open_at(void *arg, int dir_fd, const char *name, int flag
     if (disk_strikes(disk))
         return -1;
     if (disk->planted && (flags & O_CREAT)) {
-        assert_int_equal(symlinkat(disk->planted, dir_fd, name), 0);
+        assert_int_equal(disk->planted_hard ? linkat(AT_FDCWD, disk->planted, dir_fd, name, 0)
+                                            : symlinkat(disk->planted, dir_fd, name),
+                         0);
         disk->planted = NULL;
     }
     int fd = file_ops_system.open_at(NULL, dir_fd, name, flags, mode);

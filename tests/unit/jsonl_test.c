@@ -605,6 +605,44 @@ static void a_link_planted_just_before_the_file_is_made_is_not_followed(void **s
     assert_int_equal(access(elsewhere, F_OK), -1);
 }
 
+static void a_file_planted_just_before_its_own_is_made_is_not_taken(void **state)
+{
+    struct stream *s = *state;
+    char elsewhere[96];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", s->dir);
+    close(open(elsewhere, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+    s->disk.planted = elsewhere;
+    s->disk.planted_hard = true;
+    stream_events(s, 3);
+    assert_int_equal(stream_open(s), SINK_LATER);
+    assert_non_null(strstr(s->reason, "creating it"));
+}
+
+static void an_empty_file_with_another_name_is_refused(void **state)
+{
+    struct stream *s = *state;
+    char elsewhere[96];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", s->dir);
+    close(open(elsewhere, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+    assert_int_equal(link(elsewhere, s->path), 0);
+    refuse(s, "has another name too");
+}
+
+/* Somebody's backup is made of hard links. */
+static void a_stream_with_another_name_goes_on(void **state)
+{
+    struct stream *s = *state;
+    char elsewhere[96];
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", s->dir);
+    stream_events(s, 3);
+    stream_deliver(s);
+    stream_kill(s);
+    assert_int_equal(link(s->path, elsewhere), 0);
+    stream_events(s, 3);
+    stream_deliver(s);
+    stream_complete(s);
+}
+
 static void a_rename_replaces_nothing(void **state)
 {
     struct stream *s = *state;
@@ -693,6 +731,9 @@ int main(void)
         stream_test(a_missing_directory_is_refused),
         stream_test(a_symbolic_link_is_refused),
         stream_test(a_link_planted_just_before_the_file_is_made_is_not_followed),
+        stream_test(a_file_planted_just_before_its_own_is_made_is_not_taken),
+        stream_test(an_empty_file_with_another_name_is_refused),
+        stream_test(a_stream_with_another_name_goes_on),
         stream_test(a_rename_replaces_nothing),
         stream_test(a_directory_in_its_place_is_refused),
         stream_test(a_pipe_in_its_place_is_refused),

@@ -116,6 +116,37 @@ static void the_file_stays_and_is_private(void **state)
     assert_int_equal(st.st_mode & 07777, 0640);
 }
 
+static void what_stands_in_its_place_is_neither_followed_nor_written(void **state)
+{
+    struct place *place = *state;
+    struct lock lock = {.fd = 99};
+    char elsewhere[96], text[20] = "";
+
+    snprintf(elsewhere, sizeof elsewhere, "%s/precious", place->folder);
+    FILE *f = fopen(elsewhere, "w");
+    fputs("precious", f);
+    fclose(f);
+
+    assert_int_equal(symlink(elsewhere, place->path), 0);
+    assert_int_equal(lock_try(&lock, place->path), LOCK_ERROR);
+    assert_int_equal(errno, ELOOP);
+    assert_int_equal(unlink(place->path), 0);
+    assert_int_equal(mkfifo(place->path, 0600), 0);
+    assert_int_equal(lock_try(&lock, place->path), LOCK_ERROR);
+    assert_int_equal(errno, EINVAL);
+    assert_int_equal(lock.fd, -1);
+    assert_int_equal(unlink(place->path), 0);
+    assert_int_equal(link(elsewhere, place->path), 0); /* it holds, but for the holder's name */
+    assert_int_equal(lock_try(&lock, place->path), LOCK_HELD);
+    lock_release(&lock);
+
+    f = fopen(elsewhere, "r");
+    assert_int_equal(fread(text, 1, sizeof text - 1, f), strlen("precious"));
+    fclose(f);
+    assert_string_equal(text, "precious");
+    assert_int_equal(unlink(elsewhere), 0);
+}
+
 static void a_new_holders_name_takes_the_old_ones_place(void **state)
 {
     struct place *place = *state;
@@ -305,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_holds_it_and_the_next_is_told_who),
         TEST(the_file_stays_and_is_private),
+        TEST(what_stands_in_its_place_is_neither_followed_nor_written),
         TEST(a_new_holders_name_takes_the_old_ones_place),
         TEST(a_lock_dies_with_its_killed_holder),
         TEST(a_waiter_wakes_when_the_holder_is_killed),

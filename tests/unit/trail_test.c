@@ -166,6 +166,9 @@ static void what_is_no_file_of_ours_is_no_trail(void **state)
     snprintf(path, sizeof path, "%s/fifo", b->dir);
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_null(trail_open(path, "c"));
+    snprintf(path, sizeof path, "%s/another-name", b->dir);
+    assert_int_equal(link(b->path, path), 0);
+    assert_null(trail_open(path, "c"));
     /* And without one everything goes on. */
     struct trail_entry *entries;
     size_t count;
