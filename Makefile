@@ -213,6 +213,7 @@ $(BUILD)/torture/%.so: tests/torture/preload/%.c
 FAIL_ALLOC = malloc calloc realloc reallocarray strdup strndup realpath getcwd fdopendir asprintf __asprintf_chk free
 $(BUILD)/tests/oom_%_test: private ALL_LDFLAGS += $(FAIL_ALLOC:%=-Wl,--wrap=%)
 $(BUILD)/tests/oom_warm_test: private ALL_LDFLAGS += -Wl,--wrap=sqlite3_step
+$(BUILD)/tests/http_loop_test: private ALL_LDFLAGS += -Wl,--wrap=curl_multi_socket_action
 
 # The commands, called by what has taken the place of their main().
 $(BUILD)/tests/oom_ctl_test: $(CTL_OBJ)

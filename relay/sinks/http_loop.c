@@ -11,6 +11,8 @@
 
 #include "clock.h"
 
+enum { AGAIN_US = 100000 };
+
 struct watched_socket {
     bool connection;          /* we hear of its closing */
     uint32_t wanted, watched; /* by curl, by the epoll set: EPOLLIN, EPOLLOUT */
@@ -121,9 +123,19 @@ void http_loop_fini(struct http_loop *l)
 
 /* ---- Run and wait ------------------------------------------------------------------------------------------------------ */
 
+/* Where curl has no memory it leaves out saying when it wants to be called again, for all of its transfers. */
+static void ask_curl(struct http_loop *l, int fd, int bits)
+{
+    int running;
+    int64_t again_us = clock_monotonic_us() + AGAIN_US;
+
+    if (curl_multi_socket_action(l->multi, fd, bits, &running) != CURLM_OK && again_us < l->due_us)
+        l->due_us = again_us;
+}
+
 static void act_on(struct http_loop *l, const struct epoll_event *event)
 {
-    int fd = event->data.fd, running, bits = 0;
+    int fd = event->data.fd, bits = 0;
 
     if (fd == l->wake_fd)
         return;
@@ -133,7 +145,7 @@ static void act_on(struct http_loop *l, const struct epoll_event *event)
     }
     bits |= event->events & EPOLLIN ? CURL_CSELECT_IN : 0;
     bits |= event->events & EPOLLOUT ? CURL_CSELECT_OUT : 0; /* neither: curl looks for itself */
-    curl_multi_socket_action(l->multi, fd, bits, &running);
+    ask_curl(l, fd, bits);
 }
 
 static void look(struct http_loop *l, int timeout_ms)
@@ -145,8 +157,6 @@ static void look(struct http_loop *l, int timeout_ms)
 
 void http_loop_run(struct http_loop *l)
 {
-    int running;
-
     if (l->event_count < 0)
         look(l, 0);
     for (int i = 0; i < l->event_count; i++)
@@ -155,7 +165,7 @@ void http_loop_run(struct http_loop *l)
     if (clock_monotonic_us() < l->due_us)
         return;
     l->due_us = INT64_MAX; /* curl sets it anew in here, where something is left */
-    curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    ask_curl(l, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void http_loop_wait(struct http_loop *l, int wake_fd, int timeout_ms)
