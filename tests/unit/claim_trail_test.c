@@ -129,6 +129,15 @@ static void what_the_position_says_already_stays(void **state)
     assert_cursor(b, "5 {\"settled\":\"6,8-11,14-17,20\"}");
 }
 
+static void of_a_position_what_the_cursor_has_passed_goes(void **state)
+{
+    struct bench *b = *state;
+    fixture_sql(b->f, "UPDATE consumer_offsets SET position = '{\"settled\":\"3-8\"}'");
+    deliver(b, 12);
+    take_over(b);
+    assert_cursor(b, "5 {\"settled\":\"6-8,12\"}");
+}
+
 static void what_the_cursor_has_passed_is_nothing_new(void **state)
 {
     struct bench *b = *state;
@@ -204,6 +213,20 @@ static void a_cursor_moved_back_by_hand_makes_it_void(void **state)
     void_without(*state, "UPDATE consumer_offsets SET acked_seq = 4", "4 -");
 }
 
+/* That it was moved back may show in the last entry only, which is itself of something passed. */
+static void one_entry_that_knew_a_later_cursor_makes_all_void(void **state)
+{
+    struct bench *b = *state;
+    trail_recorded(b->trail, 3, false);
+    deliver(b, 7);
+    trail_recorded(b->trail, 5, false);
+    deliver(b, 3);
+    fixture_sql(b->f, "UPDATE consumer_offsets SET acked_seq = 4");
+    take_over(b);
+    assert_cursor(b, "4 -");
+    assert_int_equal(b->claim.trail_count, 0);
+}
+
 static void a_consumer_removed_and_registered_again_gets_everything(void **state)
 {
     struct bench *b = *state;
@@ -252,6 +275,7 @@ int main(void)
         TEST(what_was_delivered_is_settled),
         TEST(a_second_kill_finds_it_done),
         TEST(what_the_position_says_already_stays),
+        TEST(of_a_position_what_the_cursor_has_passed_goes),
         TEST(what_the_cursor_has_passed_is_nothing_new),
         TEST(a_retry_that_succeeded_is_failed_no_more),
         TEST(a_command_has_acknowledged_all_before_it),
@@ -260,6 +284,7 @@ int main(void)
         TEST(other_events_of_these_numbers_are_delivered),
         TEST(events_that_are_gone_are_not_settled),
         TEST(a_cursor_moved_back_by_hand_makes_it_void),
+        TEST(one_entry_that_knew_a_later_cursor_makes_all_void),
         TEST(a_consumer_removed_and_registered_again_gets_everything),
         TEST(a_damaged_trail_counts_for_nothing),
     };

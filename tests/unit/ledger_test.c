@@ -127,6 +127,21 @@ static void a_seq_that_is_gone_or_not_there_yet_is_refused(void **state)
     assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM consumer_offsets"), 0);
 }
 
+static void an_empty_log_has_only_what_comes_next(void **state)
+{
+    struct bench *b = *state;
+    struct cursor cursor;
+    emit_events(b->f, "k", 5);
+    fixture_sql(b->f, "DELETE FROM outbox; DELETE FROM change_log");
+    b->settings.start = START_SEQ;
+    b->settings.start_seq = 5;
+    assert_int_equal(claim(b, &cursor), LEDGER_BROKEN);
+    assert_non_null(strstr(b->reason, "--from 5: change_log no longer has it; it is empty"));
+    b->settings.start_seq = 6;
+    assert_int_equal(claim(b, &cursor), LEDGER_OK);
+    assert_int_equal(cursor.acked_seq, 5);
+}
+
 static void a_consumer_that_exists_goes_on_under_a_new_token(void **state)
 {
     struct bench *b = *state;
@@ -371,6 +386,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_consumer_can_begin_now, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_consumer_can_begin_at_a_seq_and_is_owed_it_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_seq_that_is_gone_or_not_there_yet_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_log_has_only_what_comes_next, setup, teardown),
         cmocka_unit_test_setup_teardown(a_consumer_that_exists_goes_on_under_a_new_token, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_of_a_file_is_nobodys_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(a_consumer_of_another_kind_is_refused, setup, teardown),

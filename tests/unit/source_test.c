@@ -274,6 +274,32 @@ static void a_seq_lifted_on_record_is_no_gap(void **state)
     assert_int_equal(read_some(r, 10), SOURCE_GAP);
 }
 
+/* A stream that ends where a former source did, of a consumer that was registered behind the hole. */
+static void a_log_that_ends_before_seqs_skipped_on_record_is_passed(void **state)
+{
+    struct reading *r = *state;
+    emit_events(r->f, "k", 3);
+    fixture_sql(r->f, "DELETE FROM outbox; UPDATE sqlite_sequence SET seq = 99 WHERE name = 'change_log';"
+                      "UPDATE outbox_meta SET value ="
+                      " '[{\"source\":\"00112233445566aa\",\"last_seq\":3,\"next_seq\":100}]'"
+                      " WHERE name = 'former_sources'");
+    open_source(r, 99);
+    r->after = 3;
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_int_equal(r->after, 99);
+    emit_events(r->f, "k", 1);
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_string_equal(r->got, "100:{\"n\":0} ");
+    /* The same with an event behind the hole that is owed already. */
+    open_source(r, 99);
+    r->after = 3;
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_int_equal(r->after, 99);
+    assert_true(r->full);
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_string_equal(r->got, "100:{\"n\":0} ");
+}
+
 static void a_cursor_beyond_the_end_is_rewound(void **state)
 {
     struct reading *r = *state;
@@ -350,6 +376,51 @@ static void a_failing_expression_is_that_rows_error(void **state)
     open_source(r, 0);
     assert_int_equal(read_some(r, 10), SOURCE_OK);
     assert_string_equal(r->got, "1:{\"m\":1} 2!filter or transform: malformed JSON 3- 4:{\"m\":4} ");
+}
+
+static void before_that_cannot_be_transformed_is_that_rows_error_too(void **state)
+{
+    struct reading *r = *state;
+    fixture_sql(r->f, "CREATE TABLE things(id INTEGER PRIMARY KEY, n INT, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(r->f, outbox_capture(r->f->ob, "things", NULL));
+    fixture_sql(r->f, "INSERT INTO things(id, n) VALUES (1, 7); UPDATE things SET n = 8; UPDATE things SET n = 9;"
+                      "UPDATE change_log SET before = '{' WHERE seq = 2");
+    r->settings.before_transform = (char[]){"json_object('was', before->'$.n')"};
+    open_source(r, 0);
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_non_null(strstr(r->got, " 2!filter or transform: malformed JSON 3:{\"id\":1,\"n\":9"));
+}
+
+static void a_failing_row_that_is_not_taken_is_read_again(void **state)
+{
+    struct reading *r = *state;
+    fixture_sql(r->f, "INSERT INTO outbox_events(topic, payload) VALUES('t', '{}'), ('t', '{'), ('t', '{}')");
+    r->settings.transform = (char[]){"json(payload)"};
+    open_source(r, 0);
+    r->refuse_at = 2;
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_int_equal(r->after, 1);
+    assert_true(r->full);
+    r->refuse_at = 0;
+    assert_int_equal(read_some(r, 10), SOURCE_OK);
+    assert_string_equal(r->got, "2!filter or transform: malformed JSON 3:{} ");
+}
+
+/* Also where an expression could be taken for what failed: no event is blamed. */
+static void a_log_that_is_gone_breaks_the_source(void **state)
+{
+    struct reading *r = *state;
+    emit_events(r->f, "k", 2);
+    for (int i = 0; i < 2; i++) {
+        r->settings.filter = i ? (char[]){"topic = 't'"} : NULL;
+        open_source(r, 2);
+        fixture_sql(r->f, "PRAGMA legacy_alter_table = ON; ALTER TABLE change_log RENAME TO change_log_old");
+        assert_int_equal(read_some(r, 10), SOURCE_BROKEN);
+        assert_int_equal(r->rows, 0);
+        assert_int_equal(r->after, 0);
+        assert_non_null(strstr(source_message(r->source), "no such table: "));
+        fixture_sql(r->f, "ALTER TABLE change_log_old RENAME TO change_log");
+    }
 }
 
 static void an_endless_expression_is_cut_off(void **state)
@@ -451,12 +522,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_missing_seq_is_a_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_end_is_a_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(a_seq_lifted_on_record_is_no_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_log_that_ends_before_seqs_skipped_on_record_is_passed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_beyond_the_end_is_rewound, setup, teardown),
         cmocka_unit_test_setup_teardown(a_moved_token_or_a_new_source_is_stale, setup, teardown),
         cmocka_unit_test_setup_teardown(a_replaced_file_is_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_acknowledged_comes_from_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(a_filter_passes_over_without_hiding, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failing_expression_is_that_rows_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(before_that_cannot_be_transformed_is_that_rows_error_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failing_row_that_is_not_taken_is_read_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_log_that_is_gone_breaks_the_source, setup, teardown),
         cmocka_unit_test_setup_teardown(an_endless_expression_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(before_is_shown_only_where_nothing_hides_it, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_expressions_are_refused_with_their_place, setup, teardown),

@@ -98,6 +98,29 @@ static void beyond_its_size_the_newest_are_kept(void **state)
     assert_found(b, 701, TRAIL_ENTRIES + 700);
 }
 
+static void more_than_a_round_holds_is_written_before_it_ends(void **state)
+{
+    struct bench *b = *state;
+    for (int64_t seq = 1; seq <= 2000; seq++)
+        trail_add(b->trail, seq, seq);
+    trail_flush(b->trail);
+    assert_found(b, 1, 2000);
+}
+
+/* Whoever made it longer: no more of it is read than a trail has. */
+static void a_trail_that_is_too_long_is_read_as_far_as_it_goes(void **state)
+{
+    struct bench *b = *state;
+    struct trail_entry *entries;
+    for (int64_t seq = 1; seq <= 3; seq++)
+        trail_add(b->trail, seq, seq);
+    trail_flush(b->trail);
+    assert_int_equal(truncate(b->path, (off_t)sizeof *entries * (TRAIL_ENTRIES + 500)), 0);
+    assert_int_equal(found(b, &entries), TRAIL_ENTRIES);
+    assert_int_equal(entries[TRAIL_ENTRIES - 1].seq, 3);
+    free(entries);
+}
+
 static void what_the_database_has_is_written_over(void **state)
 {
     struct bench *b = *state;
@@ -188,9 +211,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(what_is_flushed_is_found_in_order_and_sealed), TEST(a_seal_is_of_all_that_it_covers),
-        TEST(beyond_its_size_the_newest_are_kept),          TEST(what_the_database_has_is_written_over),
-        TEST(what_is_awaited_ends_with_the_record_of_all),  TEST(a_full_disk_costs_only_the_trail),
+        TEST(what_is_flushed_is_found_in_order_and_sealed),
+        TEST(a_seal_is_of_all_that_it_covers),
+        TEST(more_than_a_round_holds_is_written_before_it_ends),
+        TEST(a_trail_that_is_too_long_is_read_as_far_as_it_goes),
+        TEST(beyond_its_size_the_newest_are_kept),
+        TEST(what_the_database_has_is_written_over),
+        TEST(what_is_awaited_ends_with_the_record_of_all),
+        TEST(a_full_disk_costs_only_the_trail),
         TEST(what_is_no_file_of_ours_is_no_trail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
