@@ -19,7 +19,7 @@
 
 static const char sql_former_sources[] = "SELECT value FROM main.outbox_meta WHERE name = 'former_sources'";
 
-enum { RETRY_MS = 1000, PAUSED_LOOK_MS = 60000 };
+enum { RETRY_US = 1000000, PAUSED_LOOK_MS = 60000 };
 
 static enum stage broken(struct pipeline *p)
 {
@@ -36,7 +36,7 @@ static enum stage later(struct pipeline *p, enum stage again)
     p->trouble_said = true;
     if (p->options.once)
         return STAGE_TEMPORARY;
-    return pipeline_pause(p, RETRY_MS) ? STAGE_DONE : again;
+    return pipeline_rest(p, clock_monotonic_us() + RETRY_US) ? STAGE_DONE : again;
 }
 
 static enum stage open_database(struct pipeline *p)
@@ -189,10 +189,7 @@ static enum stage wait_to_open(struct pipeline *p)
         pipeline_flush(p); /* what was delivered before the fault is not to be delivered again */
         return STAGE_TEMPORARY;
     }
-    for (int64_t now_us = clock_monotonic_us(); now_us < due_us; now_us = clock_monotonic_us())
-        if (pipeline_pause(p, clock_poll_ms(due_us, now_us)))
-            return STAGE_DONE;
-    return STAGE_OPEN;
+    return pipeline_rest(p, due_us) ? STAGE_DONE : STAGE_OPEN;
 }
 
 static bool create_sink(struct pipeline *p)

@@ -13,7 +13,7 @@
 enum {
     BATCH_MIN = 64,
     READ_BATCH_DEFAULT = 1000,
-    READ_RETRY_MS = 1000,
+    READ_RETRY_US = 1000000,
     READ_MIN = 128, /* with less room than that, reads are READ_GAP_US apart: a transaction per event is dear */
     READ_GAP_US = 2000,
     /* Each read of what was just committed syncs the WAL, and the writer's next sync waits for that one. So at a writer
@@ -98,7 +98,7 @@ static enum stage read_later(struct pipeline *p, const char *message)
     p->trouble_said = true;
     if (p->options.once)
         return STAGE_TEMPORARY;
-    return pipeline_pause(p, READ_RETRY_MS) ? STAGE_DONE : STAGE_CLAIM;
+    return pipeline_rest(p, clock_monotonic_us() + READ_RETRY_US) ? STAGE_DONE : STAGE_CLAIM;
 }
 
 static enum stage after_source(struct pipeline *p, enum source_result result, const char *message)

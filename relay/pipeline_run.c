@@ -191,6 +191,13 @@ bool pipeline_pause(struct pipeline *p, int timeout_ms)
     return p->stop;
 }
 
+bool pipeline_rest(struct pipeline *p, int64_t until_us)
+{
+    for (int64_t now_us = clock_monotonic_us(); now_us < until_us && !p->stop; now_us = clock_monotonic_us())
+        wake_wait(p->wake, clock_poll_ms(until_us, now_us));
+    return p->stop;
+}
+
 bool pipeline_flush(struct pipeline *p)
 {
     switch (p->consumer ? ledger_flush(p->consumer, FLUSH_MS) : LEDGER_OK) {

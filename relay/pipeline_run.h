@@ -102,4 +102,8 @@ enum sink_result pipeline_finish(struct pipeline *);
 /* Waits for at most timeout_ms, or until the wake fires. True: told to stop. */
 bool pipeline_pause(struct pipeline *, int timeout_ms);
 
+/* Waits until then, whatever is committed meanwhile: what is to be tried again may be what commits, a claim for one.
+ * True: told to stop. */
+bool pipeline_rest(struct pipeline *, int64_t until_us);
+
 #endif
