@@ -48,6 +48,7 @@ static enum stage open_database(struct pipeline *p)
     p->source = source_open(p->db, p->options.settings, &temporary, p->reason, sizeof p->reason);
     if (p->source) {
         source_use_wake(p->source, p->wake);
+        source_use_durable(p->source, p->options.durable);
         return STAGE_LOCK;
     }
     sqlite3_close(p->db);

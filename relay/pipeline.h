@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "durable.h"
 #include "ledger.h"
 #include "settings.h"
 #include "sink.h"
@@ -21,7 +22,8 @@ struct pipeline_options {
     const struct sink_ops *ops;
     const char *db_path;
     struct ledger *ledger;
-    bool once; /* deliver up to once_seq, wait for nobody, then end */
+    struct durable *durable; /* shared by the relay's pipelines; NULL: not */
+    bool once;               /* deliver up to once_seq, wait for nobody, then end */
     int64_t once_seq;
     int notify_fd; /* an eventfd, written to when the thread ends; -1: none */
 };

@@ -30,11 +30,17 @@ struct taking {
     int put; /* events, without those filtered out */
 };
 
-/* Few rows when quiet, so that the first of them leave soon; more under a backlog. */
-static void adapt_batch(struct pipeline *p, bool full)
+/* Few rows when quiet, so that the first of them leave soon; more under a backlog, and at a writer who doesn't pause as
+ * many as come between two reads: each one more is a transaction more. */
+static void adapt_batch(struct pipeline *p, bool full, int taken)
 {
     int most = p->options.settings->read_batch > 0 ? p->options.settings->read_batch : READ_BATCH_DEFAULT;
-    p->batch = full ? p->batch * 2 : BATCH_MIN;
+    if (full)
+        p->batch *= 2;
+    else if (taken < p->batch / 4)
+        p->batch /= 2;
+    if (p->batch < BATCH_MIN)
+        p->batch = BATCH_MIN;
     if (p->batch > most)
         p->batch = most;
 }
@@ -43,7 +49,8 @@ void pipeline_run_begin(struct pipeline *p, int64_t read_seq)
 {
     p->read_seq = p->reached_seq = read_seq;
     p->owed_after = p->consumer ? p->cursor.acked_seq : INT64_MAX;
-    adapt_batch(p, false);
+    p->batch = 0;
+    adapt_batch(p, false, 0);
     p->look = true;
     p->heard = p->page_open = false;
     p->progress_at_us = clock_monotonic_us();
@@ -127,7 +134,7 @@ static bool ask_for_page(struct pipeline *p, int64_t after)
     if (!ops->prepare || (p->options.once && after >= p->options.once_seq))
         return false;
     if (!p->ahead)
-        p->ahead = read_ahead_start(p->options.db_path, p->options.settings, ops, p->wake);
+        p->ahead = read_ahead_start(p->options.db_path, p->options.settings, ops, p->options.durable, p->wake);
     if (!p->ahead || !read_ahead_may_ask(p->ahead))
         return false;
     ops->prepare_more(p->sink);
@@ -152,7 +159,7 @@ static enum stage open_page(struct pipeline *p)
     /* Its connection is another than ours: of the same file, as long as nobody has put another in its place. */
     if (database_moved(p->db))
         return pipeline_stop_for_good(p, PIPELINE_MOVED);
-    adapt_batch(p, end.full);
+    adapt_batch(p, end.full, end.count);
     bool none = end.after == p->read_seq; /* or no memory for the first: reading here says so */
     if (!none)
         wake_found(p->wake);
@@ -211,7 +218,7 @@ static enum stage read_now(struct pipeline *p)
     p->read_at_us = p->state_seen_at_us = clock_monotonic_us();
     p->heard = false;
     p->look = full;
-    adapt_batch(p, full);
+    adapt_batch(p, full, t.put);
     if (p->read_seq != before) {
         p->progress_at_us = clock_monotonic_us();
         if (!full && !p->options.once)

@@ -30,6 +30,7 @@ struct read_ahead {
     const char *db_path;
     const struct sink_settings *settings;
     const struct sink_ops *ops;
+    struct durable *durable;
     struct wake *wake;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -54,8 +55,10 @@ static bool open_source(struct read_ahead *r)
         return true;
     if (database_open_reader(r->db_path, &r->db, NULL, message, sizeof message) == EXIT_DONE)
         r->source = source_open(r->db, r->settings, &temporary, message, sizeof message);
-    if (r->source)
+    if (r->source) {
+        source_use_durable(r->source, r->durable);
         return true;
+    }
     sqlite3_close(r->db);
     r->db = NULL;
     return false;
@@ -151,12 +154,12 @@ static void *run(void *arg)
 /* ---- The pipeline's side ------------------------------------------------------------------------------------------ */
 
 struct read_ahead *read_ahead_start(const char *db_path, const struct sink_settings *settings,
-                                    const struct sink_ops *ops, struct wake *wake)
+                                    const struct sink_ops *ops, struct durable *durable, struct wake *wake)
 {
     struct read_ahead *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
-    *r = (struct read_ahead){.db_path = db_path, .settings = settings, .ops = ops, .wake = wake};
+    *r = (struct read_ahead){.db_path = db_path, .settings = settings, .ops = ops, .durable = durable, .wake = wake};
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->changed, NULL);
     if (pthread_create(&r->thread, NULL, run, r) == 0)
@@ -223,7 +226,7 @@ void read_ahead_ask(struct read_ahead *r, const struct page_wish *wish)
 struct page_end read_ahead_end(const struct read_ahead *r)
 {
     const struct page *page = &r->pages[r->turn];
-    return (struct page_end){page->result, page->message, page->after, page->full};
+    return (struct page_end){page->result, page->message, page->after, page->count, page->full};
 }
 
 bool read_ahead_take(struct read_ahead *r, struct page_entry *entry)

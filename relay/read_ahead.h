@@ -44,7 +44,7 @@ struct page_entry {
 
 /* All is borrowed until read_ahead_stop(). NULL: no memory or thread; reading goes on without. */
 struct read_ahead *read_ahead_start(const char *db_path, const struct sink_settings *, const struct sink_ops *,
-                                    struct wake *);
+                                    struct durable *, struct wake *);
 void read_ahead_stop(struct read_ahead *); /* NULL is fine, here and below */
 
 /* Of the page whose turn it is. */
@@ -61,6 +61,7 @@ struct page_end {
     enum source_result result;
     const char *message; /* unless it is OK */
     int64_t after;       /* the last seq that was passed */
+    int count;           /* of its entries */
     bool full;           /* as source_read() has it */
 };
 

@@ -49,6 +49,7 @@ struct relay {
     struct generation *generation; /* the newest */
     struct slot *slots;
     struct ledger *ledger;
+    struct durable durable;
     char *db_path; /* absolute */
     int64_t once_seq;
     int signal_fd, notify_fd;
@@ -120,6 +121,7 @@ static void slot_start(struct relay *r, struct slot *slot)
         .ops = ops_of(slot->settings->kind),
         .db_path = r->db_path,
         .ledger = r->ledger,
+        .durable = &r->durable,
         .once = r->generation->settings.once,
         .once_seq = r->once_seq,
         .notify_fd = r->notify_fd,

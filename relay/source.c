@@ -40,6 +40,7 @@ struct source {
     sqlite3_stmt *bare;          /* without the expressions: the one on which they failed */
     struct buffer number;        /* see event_select_row() */
     struct sync_ahead ahead;
+    struct durable *durable; /* borrowed; what others have synced, too */
 
     char source_id[17];
     int64_t lease_token, owed_after;
@@ -55,8 +56,9 @@ struct batch {
     source_take *take;
     void *arg;
     int64_t after, last_seq;
-    int left;     /* rows */
-    size_t bytes; /* handed out */
+    int64_t durable_seq; /* as known before the transaction began */
+    int left;            /* rows */
+    size_t bytes;        /* handed out */
     bool any, stopped;
     enum source_result result; /* OK until something ends the batch */
 };
@@ -144,6 +146,11 @@ void source_use_wake(struct source *s, struct wake *wake)
 {
     s->ahead.wake = wake;
     s->ahead.writes = wake ? wake_writes(wake) : 0;
+}
+
+void source_use_durable(struct source *s, struct durable *durable)
+{
+    s->durable = durable;
 }
 
 const char *source_message(const struct source *s)
@@ -306,9 +313,12 @@ static enum source_result check_standing(struct source *s, struct batch *b)
         const char *source_id = (const char *)sqlite3_column_text(st, 0);
         const char *state = (const char *)sqlite3_column_text(st, 3);
         b->last_seq = sqlite3_column_int64(st, 1);
+        if (b->last_seq < b->durable_seq)
+            durable_forget(s->durable);
         if ((!source_id || !state) && sqlite3_errcode(s->db) == SQLITE_NOMEM) {
             result = failed(s, SQLITE_NOMEM);
         } else if (!source_id || strcmp(source_id, s->source_id) != 0) {
+            durable_forget(s->durable);
             snprintf(s->message, sizeof s->message, "the database has a new source");
             result = SOURCE_STALE;
         } else if (s->lease_token && sqlite3_column_int64(st, 2) != s->lease_token) {
@@ -366,18 +376,26 @@ static enum source_result sync_failed(struct source *s, int rc)
     return SOURCE_BROKEN;
 }
 
+/* What an expression adds to an event may come from any table, and have no seq. */
+static bool adds_nothing(const struct sink_settings *settings)
+{
+    return !settings->filter && !settings->transform && !settings->before_transform;
+}
+
 /* What was read may stand in the WAL unsynced, where a power cut would take it back after it was delivered. version was
  * asked before the transaction began: where it is the one of the last sync, nothing was committed since. Nor need events
- * be synced that were there at the last sync, whatever was committed since. */
-static enum source_result make_durable(struct source *s, int64_t version, const struct batch *b)
+ * be synced that were there at the last sync, whoever made it, whatever was committed since. */
+static enum source_result make_durable(struct source *s, const struct batch *b, int64_t version)
 {
-    if (version == s->synced_version || b->after <= s->synced_seq)
+    int64_t others_seq = durable_seq(s->durable), synced_seq = s->synced_seq > others_seq ? s->synced_seq : others_seq;
+    if (version == s->synced_version || (b->after <= synced_seq && adds_nothing(s->settings)))
         return SOURCE_OK;
     int rc = sync_ahead_covers(&s->ahead) ? SQLITE_OK : wal_sync(s->db);
     if (rc != SQLITE_OK)
         return sync_failed(s, rc);
     s->synced_version = version;
     s->synced_seq = b->last_seq;
+    durable_reached(s->durable, b->last_seq);
     return SOURCE_OK;
 }
 
@@ -403,6 +421,7 @@ static enum source_result look_for_commit(struct source *s, int64_t *version)
 enum source_result source_read(struct source *s, int64_t *after, int limit, source_take *take, void *arg, bool *full)
 {
     struct batch b = {.take = take, .arg = arg, .after = *after, .left = limit};
+    b.durable_seq = durable_seq(s->durable);
     int64_t version = 0;
     *full = false;
     enum source_result result = look_for_commit(s, &version);
@@ -415,7 +434,7 @@ enum source_result source_read(struct source *s, int64_t *after, int limit, sour
     }
     result = read_transaction(s, &b);
     if (result == SOURCE_OK && b.any)
-        result = make_durable(s, version, &b);
+        result = make_durable(s, &b, version);
     if (result != SOURCE_OK)
         return result;
     /* Where the log was read up to what is owed, the outbox goes on. */

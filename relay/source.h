@@ -14,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "durable.h"
 #include "settings.h"
 #include "sink.h"
 #include "wake.h"
@@ -46,6 +47,10 @@ bool source_check_expressions(sqlite3 *db, const struct sink_settings *settings,
 /* Lets it sync the WAL beside a writer that does so, at the moments that wake hears (sync_ahead.h). Borrowed until
  * source_close(); NULL: it syncs after each read. */
 void source_use_wake(struct source *, struct wake *);
+
+/* Shares with others what their syncs of the same WAL cover, and what its own do. Borrowed until source_close(); NULL: it
+ * knows of its own only. */
+void source_use_durable(struct source *, struct durable *);
 
 /* What must still hold at each read: the database's source, and the lease token (0: an unregistered consumer, which
  * has none). Rows up to owed_after are no longer owed to this consumer and are read from change_log; INT64_MAX: all. */

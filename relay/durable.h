@@ -1,0 +1,38 @@
+/* durable.h — up to which event the database is on stable storage, as far as the pipelines of one relay have found out.
+ *
+ * Each of them reads on a connection of its own, and must not deliver what a power cut could take back. But seq order is
+ * commit order, and the WAL is one file: a sync that began after somebody had seen seq N in a snapshot covers every event
+ * up to N, whoever reads it later. So the pages of a backlog need one sync, not one each, and no second pipeline's either.
+ */
+#ifndef RELAY_DURABLE_H
+#define RELAY_DURABLE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct durable {
+    _Atomic int64_t seq;
+};
+
+/* Everything up to it is on stable storage; 0: nothing is known, as always for NULL. From any thread, as all here. */
+static inline int64_t durable_seq(struct durable *d)
+{
+    return d ? atomic_load(&d->seq) : 0;
+}
+
+/* A sync of the WAL that began after a snapshot with this last seq has ended well. */
+static inline void durable_reached(struct durable *d, int64_t last_seq)
+{
+    int64_t known = durable_seq(d);
+    while (d && known < last_seq && !atomic_compare_exchange_weak(&d->seq, &known, last_seq))
+        ;
+}
+
+/* The database's last seq went back, or it has another source: its seqs are not those that were synced. */
+static inline void durable_forget(struct durable *d)
+{
+    if (d)
+        atomic_store(&d->seq, 0);
+}
+
+#endif
