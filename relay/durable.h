@@ -10,8 +10,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 struct durable {
     _Atomic int64_t seq;
+    _Atomic int64_t at_us; /* when it last rose; clock_monotonic_us() */
+    atomic_bool led;       /* one that reads at a pace is reading and syncing what nobody else has yet */
 };
 
 /* Everything up to it is on stable storage; 0: nothing is known, as always for NULL. From any thread, as all here. */
@@ -24,6 +28,8 @@ static inline int64_t durable_seq(struct durable *d)
 static inline void durable_reached(struct durable *d, int64_t last_seq)
 {
     int64_t known = durable_seq(d);
+    if (d)
+        atomic_store(&d->at_us, clock_monotonic_us());
     while (d && known < last_seq && !atomic_compare_exchange_weak(&d->seq, &known, last_seq))
         ;
 }

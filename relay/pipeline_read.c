@@ -20,6 +20,9 @@ enum {
      * who doesn't pause, reads of less than a whole batch come once in so long; the first few come at once. */
     READ_PACE_US = 5000,
     READ_BURST = 4,
+    /* Of several pipelines that do so one syncs, and the others read what it has synced: so long after its next sync is
+     * to be expected, or they would be a whole pace behind. */
+    FOLLOW_US = 500,
     STATE_GAP_US = 5000 /* between looks at the consumer's state where no read sees it */
 };
 
@@ -201,14 +204,45 @@ static enum stage take_page(struct pipeline *p)
 
 /* ---- At once ------------------------------------------------------------------------------------------------------ */
 
+/* The writer doesn't pause: the reads that may come at once have come, and this one may even be late. */
+static bool is_paced(const struct pipeline *p)
+{
+    return !p->options.once && p->read_paced_us - clock_monotonic_us() > READ_BURST * READ_PACE_US / 2;
+}
+
+/* A read that was not full has been made, the next one comes when its turn is. */
+static void set_pace(struct pipeline *p)
+{
+    int64_t from_us = p->read_paced_us > p->read_at_us ? p->read_paced_us : p->read_at_us;
+    p->read_paced_us = from_us + READ_PACE_US;
+    if (source_held_back(p->source))
+        p->read_paced_us = p->options.durable->at_us + FOLLOW_US + (READ_BURST + 1) * READ_PACE_US;
+}
+
+/* At a pace one reads and syncs for all. False: somebody else is at it, and it can be had without another sync soon. */
+static bool may_read(struct pipeline *p)
+{
+    struct durable *d = p->options.durable;
+    if (!d || !is_paced(p) || p->read_seq < durable_seq(d))
+        return true;
+    p->leads = !atomic_exchange(&d->led, true);
+    if (!p->leads)
+        p->read_paced_us = clock_monotonic_us() + FOLLOW_US + READ_BURST * READ_PACE_US;
+    return p->leads;
+}
+
 static enum stage read_now(struct pipeline *p)
 {
     struct taking t = {p, SINK_OK, 0};
+    source_follow(p->source, is_paced(p));
     int room = room_of(p);
     int64_t before = p->read_seq;
     bool full = false;
     enum source_result result = source_read(p->source, &p->read_seq, room < p->batch ? room : p->batch, take, &t,
                                             &full);
+    if (p->leads)
+        atomic_store(&p->options.durable->led, false);
+    p->leads = false;
     rate_take(&p->rate, t.put, clock_monotonic_us());
     if (t.result != SINK_OK)
         return STAGE_OPEN;
@@ -217,12 +251,12 @@ static enum stage read_now(struct pipeline *p)
         return next;
     p->read_at_us = p->state_seen_at_us = clock_monotonic_us();
     p->heard = false;
-    p->look = full;
+    p->look = full || source_held_back(p->source);
     adapt_batch(p, full, t.put);
     if (p->read_seq != before) {
         p->progress_at_us = clock_monotonic_us();
         if (!full && !p->options.once)
-            p->read_paced_us = (p->read_paced_us > p->read_at_us ? p->read_paced_us : p->read_at_us) + READ_PACE_US;
+            set_pace(p);
         wake_found(p->wake);
     }
     if (full)
@@ -250,8 +284,9 @@ enum stage pipeline_look_at_state(struct pipeline *p)
 enum stage pipeline_read(struct pipeline *p)
 {
     bool ahead = read_ahead_state(p->ahead) == PAGE_READY, now = clock_monotonic_us() >= pipeline_read_due_us(p);
-    if (now && !ahead)
+    if (now && !ahead && may_read(p))
         return read_now(p);
+    now = now && ahead;
     enum stage next = clock_monotonic_us() >= pipeline_state_due_us(p) ? pipeline_look_at_state(p) : STAGE_DELIVER;
     return next == STAGE_DELIVER && now ? take_page(p) : next;
 }

@@ -56,6 +56,7 @@ struct pipeline {
     int64_t read_seq;                  /* the last one handed to the sink */
     int64_t reached_seq;               /* the last one it has settled */
     int batch;                         /* rows to ask for: few when quiet, more under a backlog */
+    bool leads;                        /* see durable.h; during a read only */
     bool look;                         /* there may be something to read */
     bool heard;                        /* somebody has committed since the consumer's state was looked at, perhaps */
     bool trouble_said;                 /* reading fails, and that was said */

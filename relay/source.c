@@ -41,6 +41,7 @@ struct source {
     struct buffer number;        /* see event_select_row() */
     struct sync_ahead ahead;
     struct durable *durable; /* borrowed; what others have synced, too */
+    bool follows, held_back; /* see source_follow() */
 
     char source_id[17];
     int64_t lease_token, owed_after;
@@ -57,6 +58,7 @@ struct batch {
     void *arg;
     int64_t after, last_seq;
     int64_t durable_seq; /* as known before the transaction began */
+    int64_t upto;        /* no row after it */
     int left;            /* rows */
     size_t bytes;        /* handed out */
     bool any, stopped;
@@ -151,6 +153,16 @@ void source_use_wake(struct source *s, struct wake *wake)
 void source_use_durable(struct source *s, struct durable *durable)
 {
     s->durable = durable;
+}
+
+void source_follow(struct source *s, bool follows)
+{
+    s->follows = follows;
+}
+
+bool source_held_back(const struct source *s)
+{
+    return s->held_back;
 }
 
 const char *source_message(const struct source *s)
@@ -269,7 +281,7 @@ static void read_rows(struct source *s, struct batch *b)
 {
     bool from_log = b->after < s->owed_after;
     sqlite3_stmt *st = from_log ? s->logged : s->owed;
-    int64_t upto = from_log ? s->owed_after : INT64_MAX;
+    int64_t upto = from_log && s->owed_after < b->upto ? s->owed_after : b->upto;
     int rc = SQLITE_ROW;
     event_select_bind(st, b->after, upto, b->left);
     while (b->left > 0 && b->bytes < BATCH_BYTES) {
@@ -291,11 +303,17 @@ static void read_rows(struct source *s, struct batch *b)
     }
     sqlite3_reset(st);
     expression_budget_end(&s->budget);
-    if (rc != SQLITE_DONE || b->any || b->result != SOURCE_OK)
+    if (rc != SQLITE_DONE || b->any || b->result != SOURCE_OK || b->upto != INT64_MAX)
         return;
     int64_t end = from_log && s->owed_after < b->last_seq ? s->owed_after : b->last_seq;
     if (chain_holds(s, b, end + 1) && end > b->after && from_log)
         b->after = end; /* skipped on record: what is owed begins behind it */
+}
+
+/* What an expression adds to an event may come from any table, and have no seq. */
+static bool adds_nothing(const struct sink_settings *settings)
+{
+    return !settings->filter && !settings->transform && !settings->before_transform;
 }
 
 /* ---- A batch ------------------------------------------------------------------------------------------------------ */
@@ -364,6 +382,10 @@ static enum source_result read_transaction(struct source *s, struct batch *b)
         s->synced_seq = 0; /* those were others: an older copy is in their place */
     if (b->result == SOURCE_OK)
         read_rows(s, b);
+    if (b->result == SOURCE_OK && !b->any && !b->stopped && b->upto != INT64_MAX) {
+        b->upto = INT64_MAX; /* nothing up to there: whether that is right, what follows says */
+        read_rows(s, b);
+    }
     rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
     return b->result == SOURCE_OK && rc != SQLITE_OK ? failed(s, rc) : b->result;
 }
@@ -374,12 +396,6 @@ static enum source_result sync_failed(struct source *s, int rc)
     snprintf(s->message, sizeof s->message, "the WAL could not be synced (%s): check the disk before restarting",
              sqlite3_errstr(rc));
     return SOURCE_BROKEN;
-}
-
-/* What an expression adds to an event may come from any table, and have no seq. */
-static bool adds_nothing(const struct sink_settings *settings)
-{
-    return !settings->filter && !settings->transform && !settings->before_transform;
 }
 
 /* What was read may stand in the WAL unsynced, where a power cut would take it back after it was delivered. version was
@@ -420,8 +436,11 @@ static enum source_result look_for_commit(struct source *s, int64_t *version)
 
 enum source_result source_read(struct source *s, int64_t *after, int limit, source_take *take, void *arg, bool *full)
 {
-    struct batch b = {.take = take, .arg = arg, .after = *after, .left = limit};
+    struct batch b = {.take = take, .arg = arg, .after = *after, .left = limit, .upto = INT64_MAX};
     b.durable_seq = durable_seq(s->durable);
+    if (s->follows && b.durable_seq > *after && adds_nothing(s->settings))
+        b.upto = b.durable_seq;
+    s->held_back = false;
     int64_t version = 0;
     *full = false;
     enum source_result result = look_for_commit(s, &version);
@@ -440,7 +459,8 @@ enum source_result source_read(struct source *s, int64_t *after, int limit, sour
     /* Where the log was read up to what is owed, the outbox goes on. */
     bool log_ended = b.after > *after && *after < s->owed_after && s->owed_after != INT64_MAX;
     *full = b.stopped || b.left == 0 || b.bytes >= BATCH_BYTES || log_ended;
-    s->seen_version = *full ? 0 : version;
+    s->held_back = !*full && b.upto < b.last_seq;
+    s->seen_version = *full || s->held_back ? 0 : version;
     *after = b.after;
     return SOURCE_OK;
 }

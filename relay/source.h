@@ -52,6 +52,11 @@ void source_use_wake(struct source *, struct wake *);
  * knows of its own only. */
 void source_use_durable(struct source *, struct durable *);
 
+/* From the next read on: where others have synced something that it has not read yet, that is all it reads, and needs no
+ * sync. For whoever reads at a pace, and again soon. source_held_back(): the last read left something for that reason. */
+void source_follow(struct source *, bool follows);
+bool source_held_back(const struct source *);
+
 /* What must still hold at each read: the database's source, and the lease token (0: an unregistered consumer, which
  * has none). Rows up to owed_after are no longer owed to this consumer and are read from change_log; INT64_MAX: all. */
 void source_expect(struct source *, const char *source_id, int64_t lease_token, int64_t owed_after);

@@ -186,6 +186,43 @@ static void a_new_source_begins_without_anything_durable(void **state)
     reads(&p->b, 100, 10, 2);
 }
 
+static void who_follows_reads_what_is_synced_and_then_the_rest(void **state)
+{
+    struct pair *p = *state;
+    source_follow(p->b.source, true);
+    emit_events(p->f, "k", 10);
+    reads(&p->a, 100, 10, 1);
+    emit_events(p->f, "k", 5);
+    reads(&p->b, 100, 10, 1);
+    assert_true(source_held_back(p->b.source));
+    reads(&p->b, 100, 5, 2); /* there is nobody to follow */
+    assert_false(source_held_back(p->b.source));
+    reads(&p->a, 100, 5, 2);
+    reads(&p->b, 100, 0, 2);
+}
+
+static void who_follows_is_not_held_back_where_all_is_synced(void **state)
+{
+    struct pair *p = *state;
+    source_follow(p->b.source, true);
+    emit_events(p->f, "k", 10);
+    reads(&p->a, 100, 10, 1);
+    reads(&p->b, 100, 10, 1);
+    assert_false(source_held_back(p->b.source));
+}
+
+static void who_follows_is_told_of_a_gap(void **state)
+{
+    struct pair *p = *state;
+    source_follow(p->b.source, true);
+    emit_events(p->f, "k", 10);
+    reads(&p->a, 100, 10, 1);
+    emit_events(p->f, "k", 5);
+    fixture_sql(p->f, "DELETE FROM outbox WHERE seq <= 12; DELETE FROM change_log WHERE seq <= 12");
+    assert_int_equal(read_some(&p->b, 100), SOURCE_GAP);
+    assert_int_equal(p->b.rows, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -197,6 +234,9 @@ int main(void)
         TEST(a_sync_that_fails_proves_nothing_to_anybody),
         TEST(after_a_database_that_went_back_nothing_is_taken_for_durable),
         TEST(a_new_source_begins_without_anything_durable),
+        TEST(who_follows_reads_what_is_synced_and_then_the_rest),
+        TEST(who_follows_is_not_held_back_where_all_is_synced),
+        TEST(who_follows_is_told_of_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
