@@ -23,6 +23,13 @@ static const struct hole_case {
     {"[" A "," B "]", 41, 201, false},
     {"[" A "," B "," C "]", 250, 252, false},
     {"[{\"source\":\"x\",\"last_seq\":\"41\",\"next_seq\":100}]", 41, 100, false},
+    {"[1," A "]", 41, 100, true},
+    {"[{}," A "]", 41, 100, true},
+    {"[{\"source\":7,\"last_seq\":41,\"next_seq\":100}]", 41, 100, false},
+    {"[{\"source\":\"x\",\"last_seq\":-1,\"next_seq\":100}]", 41, 100, false},
+    {"[{\"source\":\"x\",\"last_seq\":41,\"next_seq\":1e2}]", 41, 100, false},
+    {"[{\"source\":\"x\",\"last_seq\":41,\"next_seq\":41}]", 41, 42, true}, /* no hole is needed */
+    {"[{\"source\":\"x\",\"last_seq\":99999999999999999999,\"next_seq\":100}]", 41, 100, false},
     {"{", 41, 100, false},
     {A, 41, 100, false}, /* no array */
 };
@@ -40,6 +47,9 @@ static void former_sources_are_known(void **state)
     (void)state;
     assert_true(lineage_knows("[" A "," B "]", "bbbbbbbbbbbbbbbb"));
     assert_false(lineage_knows("[" A "]", "bbbbbbbbbbbbbbbb"));
+    assert_true(lineage_knows("[1,{},{\"source\":\"bbbbbbbbbbbbbbbb\"}," A "]", "aaaaaaaaaaaaaaaa"));
+    assert_false(
+        lineage_knows("[{\"source\":\"bbbbbbbbbbbbbbbb\"}]", "bbbbbbbbbbbbbbbb")); /* that it ended is not said */
     assert_false(lineage_knows(NULL, "aaaaaaaaaaaaaaaa"));
 }
 

@@ -315,7 +315,8 @@ static void an_impossible_path_is_an_error(void **state)
 
 static void a_holder_that_cannot_be_read_is_another_process(void **state)
 {
-    static const char *const CONTENTS[] = {"", "x", "12", "-5 host relay\n", "12 \x1b[31m relay\n"};
+    static const char *const CONTENTS[] = {
+        "", "x", "12", "-5 host relay\n", "12 \x1b[31m relay\n", "12 h\x7fst relay\n", "12 caf\xc3\xa9 relay\n"};
     struct place *place = *state;
     char text[100];
 

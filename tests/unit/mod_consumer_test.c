@@ -38,6 +38,24 @@ static void a_read_shows_whole_events_in_order(void **state)
                 "8");
 }
 
+static void a_rows_seq_is_its_rowid_and_its_arguments_are_columns(void **state)
+{
+    struct host *h = *state;
+    assert_string_equal(host_list(h, "SELECT rowid FROM outbox_read('c', 3)"), "1 2 3");
+    assert_says(h, "SELECT consumer, \"limit\" IS NULL FROM outbox_read('c', 3) WHERE seq = 2", "c|1");
+    assert_string_equal(host_list(h, "SELECT seq FROM outbox_read('c') ORDER BY key DESC, seq"), "5 4 3 2 1");
+    host_say(h, "SELECT outbox_upsert('t', '{\"id\":\"a\",\"n\":1}')");
+    assert_says(h, "SELECT rowid FROM outbox_history('t', 'a')", "6");
+}
+
+static void a_wait_is_as_long_as_can_be_counted(void **state)
+{
+    struct host *h = *state;
+    host_list(h, seqs);
+    assert_says(h, "SELECT outbox_wait('c', -1)", "outbox: invalid: milliseconds: -1 is out of range");
+    assert_says(h, "SELECT outbox_wait('c', 2147483648)", "outbox: invalid: milliseconds: 2147483648 is out of range");
+}
+
 static void a_read_is_repeated_until_it_is_acknowledged(void **state)
 {
     struct host *h = *state;
@@ -245,6 +263,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, host_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_read_shows_whole_events_in_order),
+        TEST(a_rows_seq_is_its_rowid_and_its_arguments_are_columns),
+        TEST(a_wait_is_as_long_as_can_be_counted),
         TEST(a_read_is_repeated_until_it_is_acknowledged),
         TEST(more_than_a_batch_comes_whole),
         TEST(only_what_was_read_can_be_acknowledged),

@@ -70,6 +70,8 @@ static void words_name_the_status_and_the_reason(void **state)
         assert_string_equal(words, cases[i].words);
     }
     char words[128] = "";
+    outcome_words(CURLE_OPERATION_TIMEDOUT, 0, NULL, words, sizeof words);
+    assert_string_equal(words, curl_easy_strerror(CURLE_OPERATION_TIMEDOUT));
     outcome_words(CURLE_OPERATION_TIMEDOUT, 0, "", words, sizeof words);
     assert_true(strlen(words) > 5);
 }

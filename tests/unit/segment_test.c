@@ -119,6 +119,8 @@ static void a_directory_is_listed_in_order_of_seq(void **state)
         assert_int_equal(write(fd, name, (size_t)(i % 7)), i % 7);
         close(fd);
     }
+    assert_true(segment_name(name, "events", 1, 5)); /* a copy that somebody left there */
+    close(openat(dir_fd, name, O_WRONLY | O_CREAT, 0600));
     assert_true(segment_name(name, "events", 5000, 5001));
     assert_int_equal(symlinkat("elsewhere", dir_fd, name), 0);
     assert_true(segment_name(name, "other", 1, 2));
@@ -126,12 +128,13 @@ static void a_directory_is_listed_in_order_of_seq(void **state)
 
     for (int twice = 0; twice < 2; twice++) { /* the offset of the descriptor plays no part */
         assert_true(segment_list_read(&list, dir_fd, "events"));
-        assert_int_equal(list.count, 100);
-        for (int i = 0; i < list.count; i++) {
-            assert_int_equal(list.items[i].first, 1 + 10 * i);
-            assert_int_equal(list.items[i].last, 10 + 10 * i);
-            assert_in_range(list.items[i].size_bytes, 0, 6);
-            assert_true(list.items[i].written_at_us > 0);
+        assert_int_equal(list.count, 101);
+        assert_int_equal(list.items[0].last, 5);
+        for (int i = 0; i < 100; i++) {
+            assert_int_equal(list.items[i + 1].first, 1 + 10 * i);
+            assert_int_equal(list.items[i + 1].last, 10 + 10 * i);
+            assert_in_range(list.items[i + 1].size_bytes, 0, 6);
+            assert_true(list.items[i + 1].written_at_us > 0);
         }
         segment_list_free(&list);
     }

@@ -92,6 +92,7 @@ static void secrets_are_read_strictly(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         outbox_webhook_secret secret = {.size = 7};
         int result = outbox_webhook_secret_parse(cases[i].text, &secret);
+        assert_int_equal(outbox_webhook_secret_parse(cases[i].text, NULL), OUTBOX_WEBHOOK_SECRET);
         if (result != cases[i].result || secret.size != (result == OUTBOX_WEBHOOK_OK ? cases[i].size : 7))
             fail_msg("%s: result %d, %zu bytes", cases[i].label, result, secret.size);
     }
@@ -203,6 +204,38 @@ static void malformed_headers_are_said_to_be_so(void **state)
                      OUTBOX_WEBHOOK_MALFORMED);
     assert_int_equal(outbox_webhook_verify("", "1614265330", SIGNATURE, BODY, 1, &secret, 1, SIGNED_AT, TOLERANCE),
                      OUTBOX_WEBHOOK_MALFORMED);
+    assert_int_equal(verify_at(SIGNED_AT, NULL, SIGNATURE), OUTBOX_WEBHOOK_MALFORMED);
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, NULL, 1, &secret, 1, SIGNED_AT, TOLERANCE),
+                     OUTBOX_WEBHOOK_MALFORMED);
+    /* The first second of all is a time like any other. */
+    assert_int_equal(verify_at(SIGNED_AT, "0", SIGNATURE), OUTBOX_WEBHOOK_MISMATCH);
+}
+
+static void a_secret_that_is_none_verifies_nothing(void **state)
+{
+    (void)state;
+    outbox_webhook_secret secrets[] = {secret_of(SECRET), {0}};
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), NULL, 1, SIGNED_AT, 300),
+                     OUTBOX_WEBHOOK_SECRET);
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), secrets, 2, SIGNED_AT, 300),
+                     OUTBOX_WEBHOOK_SECRET);
+    secrets[1].size = OUTBOX_WEBHOOK_SECRET_MAX + 1;
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, BODY, strlen(BODY), secrets, 2, SIGNED_AT, 300),
+                     OUTBOX_WEBHOOK_SECRET);
+    char out[OUTBOX_WEBHOOK_SIGNATURE_SIZE] = "untouched";
+    assert_int_equal(outbox_webhook_sign(ID, SIGNED_AT, BODY, 1, NULL, out), OUTBOX_WEBHOOK_SECRET);
+    assert_string_equal(out, "untouched");
+}
+
+static void every_result_has_words_of_its_own(void **state)
+{
+    (void)state;
+    for (int result = OUTBOX_WEBHOOK_OK; result <= OUTBOX_WEBHOOK_FAULT; result++)
+        for (int other = OUTBOX_WEBHOOK_OK; other <= result; other++)
+            assert_int_equal(strcmp(outbox_webhook_strerror(result), outbox_webhook_strerror(other)) == 0,
+                             result == other);
+    assert_string_equal(outbox_webhook_strerror(OUTBOX_WEBHOOK_STALE), "signed too long ago");
+    assert_string_equal(outbox_webhook_strerror(4711), "unknown result");
 }
 
 static void failure_leaves_the_output_alone(void **state)
@@ -243,6 +276,8 @@ int main(void)
         cmocka_unit_test(time_has_a_limit_on_both_sides),
         cmocka_unit_test(a_stale_forgery_is_a_mismatch_first),
         cmocka_unit_test(malformed_headers_are_said_to_be_so),
+        cmocka_unit_test(a_secret_that_is_none_verifies_nothing),
+        cmocka_unit_test(every_result_has_words_of_its_own),
         cmocka_unit_test(failure_leaves_the_output_alone),
         cmocka_unit_test(a_long_list_of_signatures_is_read_to_its_end),
     };

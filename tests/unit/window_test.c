@@ -411,6 +411,8 @@ static void a_damaged_position_is_nothing_settled(void **state)
         "{\"settled\":\"5,\"}",
         "{\"settled\":\"99999999999999999999\"}",
         "{\"settled\":\"+5\"}",
+        "{\"settled\":\"a\"}",
+        "{\"settled\":\":5\"}",
         "{\"settled\":\" 5\"}",
         "{\"seq\":5}",
     };
