@@ -122,7 +122,7 @@ struct sink_ops {
 
     /* put() in two parts, for a sink whose encoding is worth a thread of its own; NULL: it isn't. prepare() is called from
      * that thread, while everything else goes on: it encodes into memory that nothing else of the sink's touches. NULL:
-     * out of memory. put_prepared() takes what it made, later and in the same order. discard() lets go of it, while nothing
+     * enough for one page, or out of memory. put_prepared() takes what it made, later and in the same order. discard() lets go of it, while nothing
      * is being prepared or by that very thread; prepare_more() comes before a page of events is prepared. */
     void *(*prepare)(struct sink *, const struct source_row *);
     enum sink_result (*put_prepared)(struct sink *, void *item);

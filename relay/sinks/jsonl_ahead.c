@@ -3,8 +3,10 @@
 
 #include "encode.h"
 
-/* What a page of large events took is given back with the next one. */
-enum { PAGE_KEEPS_BYTES = 2 * 1024 * 1024 };
+enum {
+    PAGE_BYTES = 1024 * 1024,         /* a page ends there, but for one line more: what it has not, the next one has */
+    PAGE_KEEPS_BYTES = 2 * PAGE_BYTES /* what a larger event took is given back */
+};
 
 bool jsonl_encode(struct buffer *text, const struct sink_context *context, const struct source_row *row, int64_t prev,
                   const char **error)
@@ -45,7 +47,8 @@ struct ahead_line *jsonl_ahead_add(struct jsonl_ahead *a, const struct sink_cont
     const char *error = NULL;
     char *words = NULL;
 
-    if (page->count == PENDING_LINES || !jsonl_encode(&page->text, context, row, a->last_seq, &error))
+    if (page->count == PENDING_LINES || page->text.size >= PAGE_BYTES ||
+        !jsonl_encode(&page->text, context, row, a->last_seq, &error))
         return NULL;
     if (error && !(words = strdup(error))) {
         page->text.size = begin;

@@ -6,6 +6,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,21 @@ static inline double bench_cpu(void)
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static inline void bench_pause_us(int us)
+{
+    nanosleep(&(struct timespec){0, us * 1000L}, NULL);
+}
+
+/* From here on this process and its children run on this core alone; nothing where there is but one. */
+static inline void bench_pin(int core)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > core)
+        sched_setaffinity(0, sizeof set, &set);
 }
 
 static inline int bench_compare(const void *a, const void *b)
@@ -59,6 +75,15 @@ static inline void bench_report(const char *what, double *ours, double *bare, in
     double ratio = bench_median(ratios, rounds);
     printf("%-52s %12.0f/s %12.0f/s %7.2f %8.2f\n", what, count / bench_median(ours, rounds),
            count / bench_median(bare, rounds), ratio, goal);
+    fflush(stdout);
+}
+
+/* Two lines, of seconds: the median, and beyond which one in a hundred is. Goals in microseconds, as "< 300", or "". */
+static inline void bench_report_us(const char *what, double *values, int n, const char *goal, const char *goal_p99)
+{
+    double median = bench_median(values, n); /* sorts them */
+    printf("%-52s %11.0f µs %30s %5s\n", what, median * 1e6, "", goal);
+    printf("%-52s %11.0f µs %30s %5s\n", "  its 99th percentile", values[n * 99 / 100] * 1e6, "", goal_p99);
     fflush(stdout);
 }
 

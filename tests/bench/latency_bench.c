@@ -5,88 +5,28 @@
  * know how the writer commits must. Beside them stands what the disk gives at that moment. The writer has a core of its
  * own, and watches the file from there without pause: whoever is measured has the other one.
  */
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/inotify.h>
-#include <sys/prctl.h>
-
 #include "backlog.h"
+#include "bare_listen.h"
 #include "child.h"
 #include "growing.h"
-#include "wal.h"
 
 enum { ROUNDS = 5, COMMITS = 120, SYNCS = 60 };
 
-static void use_core(int core)
-{
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    CPU_SET(core, &cores);
-    sched_setaffinity(0, sizeof cores, &cores);
-}
-
-static void pause_us(int us)
-{
-    nanosleep(&(struct timespec){0, us * 1000L}, NULL);
-}
-
-/* ---- The bare program --------------------------------------------------------------------------------------------- */
-
-static int64_t data_version(sqlite3_stmt *st)
-{
-    sqlite3_step(st);
-    int64_t version = sqlite3_column_int64(st, 0);
-    sqlite3_reset(st);
-    return version;
-}
-
-static void write_lines(sqlite3_stmt *st, int fd, int64_t *after)
+static void write_line(void *arg, sqlite3_stmt *st)
 {
     char line[512];
-    sqlite3_bind_int64(st, 1, *after);
-    while (sqlite3_step(st) == SQLITE_ROW) {
-        *after = sqlite3_column_int64(st, 0);
-        int n = snprintf(line, sizeof line, "{\"seq\":%lld,\"topic\":\"%s\",\"payload\":%s}\n", (long long)*after,
-                         (const char *)sqlite3_column_text(st, 1), (const char *)sqlite3_column_text(st, 2));
-        if (write(fd, line, (size_t)n) != n)
-            bench_die("write", "short");
-    }
-    sqlite3_reset(st);
+    int fd = *(int *)arg;
+    int n = snprintf(line, sizeof line, "{\"seq\":%lld,\"topic\":\"%s\",\"payload\":%s}\n",
+                     (long long)sqlite3_column_int64(st, 0), (const char *)sqlite3_column_text(st, 1),
+                     (const char *)sqlite3_column_text(st, 2));
+    if (write(fd, line, (size_t)n) != n)
+        bench_die("write", "short");
 }
 
-/* Woken by a write to the WAL it looks every 20 us for 2 ms. */
 static int bare(const char *db_path, const char *path, bool synced)
 {
-    sqlite3 *db;
-    sqlite3_stmt *version_st, *st;
-    char wal[160], events[4096];
-    int64_t after = 0, seen = 0;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0640), in = inotify_init1(IN_CLOEXEC);
-    snprintf(wal, sizeof wal, "%s-wal", db_path);
-    if (sqlite3_open_v2(db_path, &db, SQLITE_OPEN_READONLY, NULL) ||
-        sqlite3_prepare_v2(db, "PRAGMA data_version", -1, &version_st, NULL) ||
-        sqlite3_prepare_v2(db, "SELECT seq, topic, payload FROM outbox_events WHERE seq > ?", -1, &st, NULL) ||
-        inotify_add_watch(in, wal, IN_MODIFY) < 0)
-        bench_die("bare", sqlite3_errmsg(db));
-    for (;;) {
-        double until = bench_now() + 0.002;
-        while (bench_now() < until) {
-            int64_t version = data_version(version_st);
-            if (version != seen) {
-                seen = version;
-                if (synced && wal_sync(db) != SQLITE_OK)
-                    bench_die("wal_sync", "failed");
-                write_lines(st, fd, &after);
-            }
-            pause_us(20);
-        }
-        /* A sync of more than 2 ms is found out about late, as with anything that doesn't look for ever. */
-        struct pollfd heard = {.fd = in, .events = POLLIN};
-        if (poll(&heard, 1, 10) > 0 && read(in, events, sizeof events) <= 0)
-            return 1;
-    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+    return bare_listen(db_path, synced, write_line, &fd);
 }
 
 /* ---- The measurement ---------------------------------------------------------------------------------------------- */
@@ -95,7 +35,7 @@ static int bare(const char *db_path, const char *path, bool synced)
 static void commits(outbox *ob, const char *path, double *lags)
 {
     for (int i = 0; i < COMMITS; i++) {
-        pause_us(3000 + i * 7919 % 5000);
+        bench_pause_us(3000 + i * 7919 % 5000);
         int64_t before = growing_size(path);
         if (outbox_emit(ob, "t", "k", "{\"a\":1}", -1, NULL, NULL) != OUTBOX_OK)
             bench_die("emit", outbox_errmsg(ob));
@@ -107,11 +47,11 @@ static void commits(outbox *ob, const char *path, double *lags)
 
 static void measure(outbox *ob, char *const argv[], const char *path, const char *log, double *lags)
 {
-    use_core(1);
+    bench_pin(1);
     pid_t pid = child_start(argv, log);
-    use_core(0);
+    bench_pin(0);
     growing_await(path, 0); /* what the rounds before have left: it has begun */
-    pause_us(100000);
+    bench_pause_us(100000);
     commits(ob, path, lags);
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
@@ -132,16 +72,9 @@ static void measure_disk(const char *path, double *dirty, double *clean)
         t = bench_now();
         fdatasync(fd);
         clean[i] = bench_now() - t;
-        pause_us(1000);
+        bench_pause_us(1000);
     }
     close(fd);
-}
-
-static void report(const char *what, double *values, int n, const char *goal, const char *goal_p99)
-{
-    double median = bench_median(values, n); /* sorts them */
-    printf("%-52s %11.0f µs %30s %5s\n", what, median * 1e6, "", goal);
-    printf("%-52s %11.0f µs %30s %5s\n", "  its 99th percentile", values[n * 99 / 100] * 1e6, "", goal_p99);
 }
 
 int main(int argc, char **argv)
@@ -179,11 +112,11 @@ int main(int argc, char **argv)
         measure_disk(scratch, dirty + round * SYNCS, clean + round * SYNCS);
         free(relay[0]);
     }
-    report("commit to line in the file, median", lags[0], ROUNDS * COMMITS, "< 120", "< 300");
-    report("  bare, inotify and a burst of looks", lags[1], ROUNDS * COMMITS, "", "");
-    report("  bare, and its own sync of the WAL", lags[2], ROUNDS * COMMITS, "", "");
-    report("  the disk: 16 KiB and fdatasync", dirty, ROUNDS * SYNCS, "", "");
-    report("  the disk: fdatasync of nothing", clean, ROUNDS * SYNCS, "", "");
+    bench_report_us("commit to line in the file, median", lags[0], ROUNDS * COMMITS, "< 120", "< 300");
+    bench_report_us("  bare, inotify and a burst of looks", lags[1], ROUNDS * COMMITS, "", "");
+    bench_report_us("  bare, and its own sync of the WAL", lags[2], ROUNDS * COMMITS, "", "");
+    bench_report_us("  the disk: 16 KiB and fdatasync", dirty, ROUNDS * SYNCS, "", "");
+    bench_report_us("  the disk: fdatasync of nothing", clean, ROUNDS * SYNCS, "", "");
     outbox_close(ob);
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command);

@@ -145,17 +145,7 @@ static inline void receiver_loop(struct receiver *r, int listener)
     }
 }
 
-/* From here on this process and its children run on this core alone; nothing where there is but one. */
-static inline void bench_pin(int core)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    if (sysconf(_SC_NPROCESSORS_ONLN) > core)
-        sched_setaffinity(0, sizeof set, &set);
-}
-
-/* And from here on anywhere. */
+/* Undoes bench_pin(). */
 static inline void bench_unpin(void)
 {
     cpu_set_t set;

@@ -114,9 +114,8 @@ static inline CURL *bare_request(const char *url, const char *body, long size, s
     return easy;
 }
 
-static inline int bare_loop(const char *url, int64_t requests, int in_flight, long body_size)
+static inline struct curl_slist *bare_headers(void)
 {
-    char *body = malloc((size_t)body_size);
     /* The very head that the relay sends. */
     static const char *const lines[] = {"User-Agent: outbox-relay/" OUTBOX_BUILD_VERSION,
                                         "webhook-id: 0123456789abcdef-123456",
@@ -127,6 +126,13 @@ static inline int bare_loop(const char *url, int64_t requests, int in_flight, lo
     struct curl_slist *headers = NULL;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         headers = curl_slist_append(headers, lines[i]);
+    return headers;
+}
+
+static inline int bare_loop(const char *url, int64_t requests, int in_flight, long body_size)
+{
+    char *body = malloc((size_t)body_size);
+    struct curl_slist *headers = bare_headers();
     memset(body, 'x', (size_t)body_size);
     curl_global_init(CURL_GLOBAL_ALL);
     CURLM *multi = curl_multi_init();

@@ -169,6 +169,29 @@ static void a_page_holds_no_more_lines_than_can_be_put(void **state)
     assert_int_equal(made, room);
 }
 
+static void a_page_of_large_events_ends_early(void **state)
+{
+    enum { LARGE = 400 * 1024, MOST = 2 * 1024 * 1024 };
+    struct stream *s = *state;
+    char *payload = malloc(LARGE);
+    void *items[PAGE];
+    int made = 0;
+    assert_int_equal(stream_open(s), SINK_OK);
+    memset(payload, '7', LARGE);
+    sink_jsonl.prepare_more(s->sink);
+    for (void *item; made < PAGE; items[made++] = item) {
+        struct source_row row = row_of(made + 1);
+        row.event.payload = payload;
+        row.event.payload_size = LARGE;
+        if (!(item = sink_jsonl.prepare(s->sink, &row)))
+            break;
+    }
+    assert_in_range(made, 1, MOST / LARGE);
+    for (int i = 0; i < made; i++)
+        assert_int_equal(sink_jsonl.put_prepared(s->sink, items[i]), SINK_OK);
+    free(payload);
+}
+
 #define STREAM_TEST(test) cmocka_unit_test_setup_teardown(test, setup, stream_teardown)
 
 static int setup(void **state)
@@ -186,6 +209,7 @@ int main(void)
         STREAM_TEST(a_page_that_is_let_go_leaves_nothing),
         STREAM_TEST(a_line_made_for_another_place_is_not_written),
         STREAM_TEST(a_page_holds_no_more_lines_than_can_be_put),
+        STREAM_TEST(a_page_of_large_events_ends_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
