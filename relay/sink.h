@@ -120,10 +120,11 @@ struct sink_ops {
     /* Takes one event: encodes it into memory, nothing else. Never fails but for memory (LATER). */
     enum sink_result (*put)(struct sink *, const struct source_row *);
 
-    /* put() in two parts, for a sink whose encoding is worth a thread of its own; NULL: it isn't. prepare() is called from
-     * that thread, while everything else goes on: it encodes into memory that nothing else of the sink's touches. NULL:
-     * enough for one page, or out of memory. put_prepared() takes what it made, later and in the same order. discard() lets go of it, while nothing
-     * is being prepared or by that very thread; prepare_more() comes before a page of events is prepared. */
+    /* put() in two parts, for a sink whose encoding is worth a thread of its own; NULL: it isn't. prepare() is called
+     * from that thread, while everything else goes on: it encodes into memory that nothing else of the sink's touches.
+     * NULL: enough for one page, or out of memory. put_prepared() takes what it made, later and in the same order.
+     * discard() lets go of it, while nothing is being prepared or by that very thread; prepare_more() comes before a
+     * page of events is prepared. */
     void *(*prepare)(struct sink *, const struct source_row *);
     enum sink_result (*put_prepared)(struct sink *, void *item);
     void (*discard)(struct sink *, void *item);

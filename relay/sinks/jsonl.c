@@ -2,8 +2,8 @@
  *
  * One event's way here: put() encodes it into memory (under a backlog jsonl_ahead.c has done that before), push()
  * appends it and syncs when that is due, settle() tells the ledger of it once it is on stable storage. The ledger may
- * lag, or lose its last word in a crash: open() believes the file, not the cursor. Where a step fails, all that is in memory is dropped, and the way back is the one after a
- * crash: open(), from the disk.
+ * lag, or lose its last word in a crash: open() believes the file, not the cursor. Where a step fails, all that is in
+ * memory is dropped, and the way back is the one after a crash: open(), from the disk.
  *
  * What is on the disk is judged by jsonl_recover.c, changed by jsonl_file.c; here it is decided when, and what is said.
  * Invariant: durable_seq never passes an event whose line is not durable.

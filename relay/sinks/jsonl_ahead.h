@@ -1,7 +1,7 @@
-/* jsonl_ahead.h — lines encoded under a backlog by the thread that reads, a page of them while the one before is written.
+/* jsonl_ahead.h — lines encoded under a backlog by the thread that reads, a page while the one before is written.
  *
- * Which thread may touch what is sink.h's word on prepare(): the page being filled is the reading thread's, the other one
- * the pipeline's. A line carries the prev that it was encoded with, so that it can be put nowhere but there.
+ * Which thread may touch what is sink.h's word on prepare(): the page being filled is the reading thread's, the other
+ * one the pipeline's. A line carries the prev that it was encoded with, so that it can be put nowhere but there.
  */
 #ifndef RELAY_SINKS_JSONL_AHEAD_H
 #define RELAY_SINKS_JSONL_AHEAD_H
