@@ -21,8 +21,8 @@ struct claim {
     int64_t lease_token;
     bool is_new;
     int64_t waiting_count; /* of a new one: the events it will be given */
-    bool waiting_more;     /* too many to be counted: the seqs they span, of which `new-source` may have left some out */
-    int64_t trail_count;   /* events that the last holder had delivered without recording it */
+    bool waiting_more;   /* too many to be counted: the seqs they span, of which `new-source` may have left some out */
+    int64_t trail_count; /* events that the last holder had delivered without recording it */
 };
 
 enum claim_result { CLAIM_OK, CLAIM_LATER, CLAIM_BROKEN };

@@ -55,7 +55,8 @@ struct ahead_line *jsonl_ahead_add(struct jsonl_ahead *a, const struct sink_cont
         return NULL;
     }
     struct ahead_line *line = &page->lines[page->count++];
-    *line = (struct ahead_line){page, begin, page->text.size, row->event.seq, a->last_seq, words};
+    *line = (struct ahead_line){page, begin, page->text.size, row->event.seq, a->last_seq, NULL};
+    line->error = words;
     a->last_seq = row->event.seq;
     return line;
 }
