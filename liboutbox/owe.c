@@ -4,6 +4,7 @@
  * that is missing proves a loss.
  */
 #include <stdbool.h>
+#include <string.h>
 
 #include "handle.h"
 #include "owe.h"
@@ -66,9 +67,33 @@ static int bind(sqlite3_stmt *st, const struct change *c)
     return rc == SQLITE_OK ? sqlite3_bind_int64(st, LOG_CREATED_AT, timestamp_now_us()) : rc;
 }
 
+/* A small max-payload is not meant for what goes with it. */
+enum { TEXT_MAX_BYTES = 64 * 1024 };
+
+/* What goes with the payload has a limit too: every one of them is in every line and request. */
+static int check_sizes(outbox *ob, const struct change *c)
+{
+    int64_t most = ob->max_payload_bytes > TEXT_MAX_BYTES ? ob->max_payload_bytes : TEXT_MAX_BYTES;
+    const char *ordering_key = c->options->ordering_key, *headers = c->options->headers;
+    const struct {
+        const char *what;
+        size_t size;
+    } texts[] = {{"topic", strlen(c->topic)},
+                 {"key", c->key_size},
+                 {"ordering_key", ordering_key ? strlen(ordering_key) : 0},
+                 {"headers", headers ? strlen(headers) : 0}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if ((int64_t)texts[i].size > most)
+            return fail(ob, OUTBOX_TOOBIG, "%s: %zu bytes, and at most %lld go with an event (max-payload)",
+                        texts[i].what, texts[i].size, (long long)most);
+    return OUTBOX_OK;
+}
+
 int owe(outbox *ob, const struct change *c, int64_t *seq)
 {
-    int code;
+    int code = check_sizes(ob, c);
+    if (code != OUTBOX_OK)
+        return code;
     sqlite3_stmt *log = handle_statement(ob, ST_LOG, &code);
     sqlite3_stmt *due = log ? handle_statement(ob, ST_OWE, &code) : NULL;
     if (!due)

@@ -119,6 +119,15 @@ static bool seal(struct jsonl_file *file)
     return true;
 }
 
+/* Who owns a file reads it, whatever its mode. Who owns the directory could have done anything. */
+static bool is_somebody_elses(const struct jsonl_file *file, const struct stat *status)
+{
+    struct stat directory;
+
+    return status->st_uid != geteuid() && status->st_uid != 0 &&
+           (fstat(file->dir_fd, &directory) != 0 || directory.st_uid != status->st_uid);
+}
+
 static bool take_inode(struct jsonl_file *file)
 {
     struct stat status;
@@ -127,6 +136,8 @@ static bool take_inode(struct jsonl_file *file)
         return fail(file, "looking at it", errno);
     if (!S_ISREG(status.st_mode))
         return fail(file, "it is not a regular file", 0);
+    if (is_somebody_elses(file, &status))
+        return fail(file, "it belongs to somebody else, neither to us nor to the directory's owner", 0);
     /* Lines prove that it is the stream; an empty file may be anybody's, linked here to be written to. */
     if (status.st_size == 0 && status.st_nlink > 1)
         return fail(file, "it is empty, and has another name too: remove one of them", 0);

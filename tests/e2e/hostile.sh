@@ -177,7 +177,16 @@ if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups true
         timeout 20 "$BUILD/outbox-relay" --db "$DB" --jsonl "$TMP/nobody/events.jsonl" --once 2>"$TMP/err"
     is 'as nobody, without a capability or new privileges: it delivers' $? 0
     is 'all of it' "$(wc -l <"$TMP/nobody/events.jsonl")" 20
+    outbox-relay --db "$DB" --jsonl "$TMP/nobody/events.jsonl" --once 2>"$TMP/err"
+    is 'root goes on with the files of the directory'"'"'s owner' $? 0
     DB=$TMP/shop.db
+    fresh
+    emit 3
+    chmod 777 "$OUT"
+    setpriv --reuid 65534 --regid 65534 --clear-groups sh -c ": >'$STREAM'"
+    relay --jsonl "$STREAM" --once
+    is "a file that another user has put there is refused, who would read what is written" \
+        "$code $(grep -c 'belongs to somebody else' "$TMP/err") $(wc -c <"$STREAM")" '100 1 0'
 else
     skip 'as nobody' 'not root, or setpriv is missing'
 fi

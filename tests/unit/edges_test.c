@@ -38,6 +38,38 @@ static void the_limit_is_accepted_and_one_byte_more_is_not(void **state)
 }
 
 /* What was accepted comes back byte for byte. */
+static char *xs(size_t size)
+{
+    char *text = malloc(size + 1);
+    memset(text, 'x', size);
+    text[size] = 0;
+    return text;
+}
+
+static void what_goes_with_a_payload_has_the_limit_too(void **state)
+{
+    struct fixture *f = *state;
+    enum { LIMIT = 1048576 };
+    for (size_t size = LIMIT; size <= LIMIT + 1; size++) {
+        int code = size > LIMIT ? OUTBOX_TOOBIG : OUTBOX_OK;
+        char *text = xs(size), *headers = xs(size);
+        memcpy(headers, "{\"a\":\"", 6);
+        memcpy(headers + size - 2, "\"}", 2);
+        outbox_write_options ordered = {.size = sizeof ordered, .ordering_key = text};
+        outbox_write_options headed = {.size = sizeof headed, .headers = headers};
+        assert_code(f, code, outbox_emit(f->ob, text, "k", "1", -1, NULL, NULL));
+        assert_code(f, code, outbox_emit(f->ob, "t", text, "1", -1, NULL, NULL));
+        assert_code(f, code, outbox_emit(f->ob, "t", "k", "1", -1, &ordered, NULL));
+        assert_code(f, code, outbox_emit(f->ob, "t", "k", "1", -1, &headed, NULL));
+        if (code != OUTBOX_OK)
+            assert_non_null(strstr(outbox_errmsg(f->ob), "headers: 1048577 bytes"));
+        free(text);
+        free(headers);
+    }
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM change_log"), 4);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox"), 4);
+}
+
 static void keys_and_topics_of_every_shape_are_exact(void **state)
 {
     static const char *const shapes[] = {
@@ -209,6 +241,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_limit_is_accepted_and_one_byte_more_is_not, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_goes_with_a_payload_has_the_limit_too, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(keys_and_topics_of_every_shape_are_exact, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_key_of_a_megabyte_is_exact, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_empty_or_broken_name_is_refused, fixture_setup, fixture_teardown),
