@@ -341,9 +341,12 @@ static void retain(struct sink *sink)
     free(resolved);
 }
 
-static bool sync_due(const struct sink *sink)
+/* Best right after a write: the commit that led to it has ended, and where commits come singly the next one's sync, which
+ * would wait for this one, is not soon. */
+static bool sync_due(const struct sink *sink, bool wrote)
 {
-    return sink->settings->sync_never || now_us(sink) >= jsonl_file_sync_due(&sink->file);
+    int64_t due_us = jsonl_file_sync_due(&sink->file);
+    return sink->settings->sync_never || now_us(sink) >= due_us - (wrote ? SYNC_PATIENCE_US : 0);
 }
 
 /* What the file has made durable by now: all of it, or what was written when the last sync that has ended began. Nothing
@@ -365,12 +368,13 @@ static enum sink_result deliver(struct sink *sink, bool now)
 
     if (!sink->is_open)
         return SINK_LATER;
+    bool wrote = sink->pending.count > 0;
     bool good = jsonl_file_check_sync(file) && jsonl_file_write(file, &sink->pending);
     if (good)
         look_at_sync(sink); /* before the next one begins */
     if (good && now)
         good = jsonl_file_sync(file);
-    else if (good && sync_due(sink)) {
+    else if (good && sync_due(sink, wrote)) {
         sink->syncing_seq = sink->passed_seq;
         good = jsonl_file_start_sync(file);
     }

@@ -21,7 +21,7 @@
 
 enum {
     ROTATION_GAP_US = 1000000, /* tail -F and imfile lose a file that is renamed sooner */
-    SYNC_GAP_US = 5000,        /* a sync per small batch takes the application its throughput, this takes nothing */
+    SYNC_GAP_US = 10000,       /* the application waits for each; acknowledgements are recorded every 50 ms when busy */
     SYNC_GAP_MAX_US = 100000,  /* acknowledgements wait for it */
     SYNC_SHARE = 8,            /* so much longer writing than waiting for the disk, where it is fast */
     SYNC_SHARE_SLOW = 2,       /* and where it is slow */
@@ -243,7 +243,7 @@ int64_t jsonl_file_sync_due(const struct jsonl_file *file)
         return INT64_MAX;
     if (gap_us > SYNC_GAP_MAX_US)
         gap_us = slow_us > SYNC_GAP_MAX_US ? slow_us : SYNC_GAP_MAX_US;
-    return file->synced_at_us + (gap_us > SYNC_GAP_US ? gap_us : SYNC_GAP_US);
+    return file->synced_at_us + (gap_us > SYNC_GAP_US ? gap_us : SYNC_GAP_US) + SYNC_PATIENCE_US;
 }
 
 static bool distrust(struct jsonl_file *file, const char *what, int error)

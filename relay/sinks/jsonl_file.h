@@ -82,7 +82,9 @@ bool jsonl_file_start_sync(struct jsonl_file *);
 bool jsonl_file_check_sync(struct jsonl_file *);
 int jsonl_file_sync_fd(const struct jsonl_file *); /* readable when there is one; -1: none is under way */
 
-/* When the next sync is due: CLOCK_MONOTONIC µs; INT64_MAX: everything is synced. */
+/* When the next sync is due at the latest: CLOCK_MONOTONIC µs; INT64_MAX: everything is synced. Right after a write it may
+ * as well come SYNC_PATIENCE_US sooner. */
+enum { SYNC_PATIENCE_US = 5000 };
 int64_t jsonl_file_sync_due(const struct jsonl_file *);
 
 /* Closes the descriptors, writes nothing. A distrusted file stays open until it is sealed, unless for good. */
