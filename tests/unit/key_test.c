@@ -135,6 +135,7 @@ static const struct asked_case {
     {"", "x'6162'", "{\"$base64\":\"YWI\"", OUTBOX_NOT_FOUND},
     {"", "x'6162'", "{\"base64\":\"YWI=\"}", OUTBOX_NOT_FOUND},
     {"", "x'6162'", "{}", OUTBOX_NOT_FOUND},
+    {"", "x'6162'", "{\"$base46\":\"YWI=\"}", OUTBOX_NOT_FOUND},
     {"", "5", "05", OUTBOX_NOT_FOUND},
     {"", "5", "", OUTBOX_NOT_FOUND},
     {"TEXT", "'5'", "5", OUTBOX_OK},
@@ -200,6 +201,30 @@ static void a_key_of_several_columns_is_asked_for_as_an_array(void **state)
     }
 }
 
+/* From the first call of a handle on, where nothing has made room for a key yet. */
+static void an_empty_text_is_a_key_like_any_other(void **state)
+{
+    struct fixture *f = *state;
+    for (int captured = 0; captured < 2; captured++) {
+        outbox *ob;
+        const char *row;
+        int64_t revision = 0;
+        create(f, "TEXT", "");
+        if (captured)
+            assert_ok(f, outbox_capture(f->ob, "t", NULL));
+        assert_ok(f, outbox_open(f->path, NULL, &ob));
+        outbox_value values[] = {outbox_text("id", ""), outbox_int("n", 1)};
+        assert_int_equal(outbox_upsert(ob, "t", values, 2, 0, NULL, &revision), OUTBOX_OK);
+        assert_string_equal(outbox_last_key(ob), "");
+        assert_int_equal(outbox_get(ob, "t", "", &row, &revision), OUTBOX_OK);
+        assert_string_equal(row, "{\"id\":\"\",\"n\":1,\"revision\":1}");
+        assert_int_equal(outbox_upsert(ob, "t", values, 2, 0, NULL, NULL), OUTBOX_CONFLICT);
+        assert_int_equal(outbox_delete(ob, "t", "", 1, NULL), OUTBOX_OK);
+        assert_string_equal(fixture_log(f, "op || typeof(key) || length(key)"), "inserttext0 deletetext0");
+        outbox_close(ob);
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -208,6 +233,7 @@ int main(void)
         T(what_would_become_another_key_is_refused_in_words),
         T(no_number_is_no_key),
         T(text_finds_the_key_that_it_can_mean),
+        T(an_empty_text_is_a_key_like_any_other),
         T(a_key_of_several_columns_is_asked_for_as_an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

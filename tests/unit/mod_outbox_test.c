@@ -123,6 +123,8 @@ static void failures_have_the_librarys_words_and_a_code(void **state)
         {"SELECT * FROM outbox_read", SQLITE_MISUSE, "outbox: misuse: whose?"},
         {"SELECT * FROM outbox_read('.x')", SQLITE_ERROR, "outbox: invalid: consumer name"},
         {"SELECT * FROM outbox_read('c', 'many')", SQLITE_ERROR, "outbox: invalid: limit"},
+        {"CREATE TABLE scratch AS SELECT outbox_init()", SQLITE_MISUSE,
+         "outbox: misuse: outbox_init inside a transaction"},
         {"SELECT * FROM outbox_read WHERE consumer > 'c'", SQLITE_MISUSE, "outbox: misuse: whose?"},
         {"SELECT * FROM outbox_history('t')", SQLITE_MISUSE, "outbox: misuse: of which row?"},
         {"SELECT * FROM outbox_history", SQLITE_MISUSE, "outbox: misuse: of which row?"},

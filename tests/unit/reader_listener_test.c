@@ -1,5 +1,6 @@
 /* reader_listener_test.c — readers without a cursor, and many of them in one process. */
 #include <pthread.h>
+#include <sys/wait.h>
 
 #include "file_reader.h"
 
@@ -36,6 +37,52 @@ static void a_listener_of_the_database_keeps_nothing(void **state)
     assert_int_equal(e->prev, 1);
     outbox_reader_close(r);
     assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM consumer_offsets"), 0);
+}
+
+static void a_listener_of_the_database_is_told_what_it_missed_and_begins_anew(void **state)
+{
+    struct bench *b = *state;
+    outbox *ob = b->f->ob;
+    outbox_reader *r;
+    const outbox_event *e;
+    int64_t last = -7, first = -7;
+    assert_ok(b->f, outbox_reader_open(ob, NULL, NULL, &r));
+    for (int i = 0; i < 4; i++)
+        assert_ok(b->f, outbox_emit(ob, "t", "k", "1", -1, NULL, NULL));
+    fixture_sql(b->f, "DELETE FROM outbox WHERE seq < 3; DELETE FROM change_log WHERE seq < 3");
+    assert_code(b->f, OUTBOX_GAP, outbox_reader_next(r, 0, &e));
+    assert_non_null(strstr(outbox_errmsg(ob), "a listener"));
+    assert_int_equal(outbox_reader_gap(r, NULL, &first), OUTBOX_OK);
+    assert_int_equal(first, 3);
+    assert_int_equal(outbox_reader_gap(r, &last, NULL), OUTBOX_OK);
+    assert_int_equal(last, 0);
+    assert_ok(b->f, outbox_reader_restart(r, OUTBOX_FROM_START));
+    assert_int_equal(outbox_reader_gap(r, &last, &first), OUTBOX_NOT_FOUND);
+    assert_ok(b->f, outbox_reader_next(r, 0, &e));
+    assert_int_equal(e->seq, 3);
+    assert_ok(b->f, outbox_reader_restart(r, OUTBOX_FROM_NOW));
+    assert_code(b->f, OUTBOX_DONE, outbox_reader_next(r, 0, &e));
+    outbox_reader_close(r);
+}
+
+/* What the child closes is its own memory: the parent reads on. */
+static void a_listener_of_files_may_be_closed_in_a_child(void **state)
+{
+    struct bench *b = *state;
+    int status;
+    writer_write(&b->w, 3);
+    assert_code(b, OUTBOX_OK, open_as(b, NULL, OUTBOX_FROM_START));
+    expect(b, 1, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        const outbox_event *e;
+        int code = outbox_reader_next(b->r, 0, &e);
+        outbox_reader_close(b->r);
+        _exit(code == OUTBOX_MISUSE ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    expect(b, 2, 3);
 }
 
 enum { LISTENERS = 20, LISTENED = 300 };
@@ -110,6 +157,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_listener_keeps_nothing),
         TEST(a_listener_of_the_database_keeps_nothing),
+        TEST(a_listener_of_the_database_is_told_what_it_missed_and_begins_anew),
+        TEST(a_listener_of_files_may_be_closed_in_a_child),
         TEST(a_slow_listener_hurts_nobody_but_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

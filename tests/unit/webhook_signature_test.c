@@ -245,6 +245,7 @@ static void failure_leaves_the_output_alone(void **state)
     char out[OUTBOX_WEBHOOK_SIGNATURE_SIZE] = "untouched";
 
     assert_int_equal(outbox_webhook_sign(ID, SIGNED_AT, BODY, 1, &empty, out), OUTBOX_WEBHOOK_SECRET);
+    assert_int_equal(outbox_webhook_sign(NULL, SIGNED_AT, BODY, 1, &secret, out), OUTBOX_WEBHOOK_MALFORMED);
     assert_int_equal(outbox_webhook_sign("", SIGNED_AT, BODY, 1, &secret, out), OUTBOX_WEBHOOK_MALFORMED);
     assert_int_equal(outbox_webhook_sign(ID, SIGNED_AT, NULL, 1, &secret, out), OUTBOX_WEBHOOK_MALFORMED);
     assert_string_equal(out, "untouched");

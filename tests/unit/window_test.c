@@ -99,6 +99,32 @@ static void the_second_of_a_key_waits_for_the_first(void **state)
     window_free(w);
 }
 
+/* Keys are made by applications: some put a whole document there. */
+static void a_key_of_any_length_is_a_key(void **state)
+{
+    (void)state;
+    struct window *w = opened(0, NULL, false);
+    char *key = calloc(1, 5001), *other = calloc(1, 5001);
+    memset(key, 'x', 5000);
+    memcpy(other, key, 4999);
+    for (int round = 0; round < 3; round++) {
+        int64_t seq = 1 + 4 * round;
+        put(w, seq, "short"); /* what it leaves is too short for the others */
+        assert_true(window_delivered(w, next_is(w, 0, seq)));
+        put(w, seq + 1, key);
+        put(w, seq + 2, key);
+        put(w, seq + 3, other);
+        struct window_event *first = next_is(w, 0, seq + 1), *third = next_is(w, 0, seq + 3);
+        nothing_is_next(w, 0);
+        assert_true(window_delivered(w, first));
+        assert_true(window_delivered(w, next_is(w, 0, seq + 2)));
+        assert_true(window_delivered(w, third));
+    }
+    window_free(w);
+    free(key);
+    free(other);
+}
+
 static void several_of_a_key_go_together_and_land_in_order(void **state)
 {
     (void)state;
@@ -618,6 +644,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_second_of_a_key_waits_for_the_first),
+        cmocka_unit_test(a_key_of_any_length_is_a_key),
         cmocka_unit_test(several_of_a_key_go_together_and_land_in_order),
         cmocka_unit_test(of_several_of_a_key_the_leading_one_fails),
         cmocka_unit_test(unordered_events_go_freely),

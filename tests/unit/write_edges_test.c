@@ -118,6 +118,60 @@ static void a_row_read_and_written_back_is_unchanged(void **state)
     free(copy);
 }
 
+/* Neither has a byte to point at; one is not the other, and neither is NULL. */
+static void an_empty_blob_is_no_empty_text_and_no_null(void **state)
+{
+    struct fixture *f = *state;
+    outbox_write_options bytes = {.size = sizeof bytes, .flags = OUTBOX_BLOB};
+    outbox_reader *r;
+    const outbox_event *e;
+    fixture_sql(f, "CREATE TABLE t(id INTEGER PRIMARY KEY, v, revision INTEGER NOT NULL DEFAULT 1)");
+    outbox_value rows[][2] = {{outbox_int("id", 1), outbox_blob("v", NULL, 0)},
+                              {outbox_int("id", 2), outbox_text("v", "")},
+                              {outbox_int("id", 3), outbox_null("v")}};
+    assert_ok(f, outbox_reader_open(f->ob, "c", NULL, &r));
+    for (size_t i = 0; i < 3; i++)
+        assert_ok(f, outbox_upsert(f->ob, "t", rows[i], 2, 0, NULL, NULL));
+    assert_string_equal(fixture_text(f, "SELECT group_concat(typeof(v), ' ') FROM t"), "blob text null");
+    assert_string_equal(fixture_log(f, "payload->>'$.v' IS NULL"), "0 0 1");
+    assert_ok(f, outbox_emit(f->ob, "t", "k", "", 0, &bytes, NULL));
+    for (int i = 0; i < 4; i++)
+        assert_ok(f, outbox_reader_next(r, 0, &e));
+    assert_true(e->payload_is_blob);
+    assert_non_null(e->payload);
+    assert_int_equal(e->payload_size, 0);
+    outbox_reader_close(r);
+}
+
+static void a_row_without_a_key_that_is_refused_is_named_as_such(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT CHECK (n < 10), revision INTEGER NOT NULL DEFAULT 1)");
+    assert_refused(f, OUTBOX_CONSTRAINT, "table t, key (to be assigned): CHECK constraint failed",
+                   outbox_upsert_json(f->ob, "t", "{\"n\":11}", -1, 0, NULL, NULL));
+}
+
+/* As deep as JSON may be, and one deeper, of objects and of arrays. */
+static void a_payload_may_be_so_deep_and_no_deeper(void **state)
+{
+    enum { DEPTH = 1000 };
+    struct fixture *f = *state;
+    static const char *const opening[] = {"[", "{\"a\":"}, *const closing[] = {"]", "}"};
+    char *text = malloc(DEPTH * 8);
+    for (int kind = 0; kind < 2; kind++)
+        for (int deeper = 0; deeper < 2; deeper++) {
+            text[0] = '\0';
+            char *at = text;
+            for (int i = 0; i < DEPTH + deeper; i++)
+                at = stpcpy(at, opening[kind]);
+            at = stpcpy(at, "1");
+            for (int i = 0; i < DEPTH + deeper; i++)
+                at = stpcpy(at, closing[kind]);
+            assert_code(f, deeper ? OUTBOX_INVALID : OUTBOX_OK, outbox_emit(f->ob, "t", "k", text, -1, NULL, NULL));
+        }
+    free(text);
+}
+
 /* More columns than a handle makes room for at first, and more sets of them than it keeps statements for. */
 static void a_wide_table_takes_any_set_of_its_columns(void **state)
 {
@@ -308,6 +362,27 @@ static void a_lock_that_cannot_be_a_lock_is_an_error_of_its_path(void **state)
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM consumer_offsets"), 0);
 }
 
+/* A listener keeps nothing, so that it can be in memory; a snapshot is read by a connection of its own. */
+static void a_snapshot_of_a_database_in_memory_needs_a_file(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    sqlite3 *db = NULL;
+    outbox *ob = NULL;
+    outbox_reader *r = NULL;
+    snprintf(path, sizeof path, "%s/events.jsonl", f->dir);
+    outbox_reader_options o = {.size = sizeof o, .jsonl = path};
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(outbox_attach(db, NULL, &ob), OUTBOX_OK);
+    assert_int_equal(outbox_reader_open(ob, NULL, &o, &r), OUTBOX_OK);
+    assert_int_equal(outbox_reader_restart(r, OUTBOX_FROM_SNAPSHOT), OUTBOX_INVALID);
+    if (!strstr(outbox_errmsg(ob), "a database in memory has no snapshot; name a file in snapshot_db"))
+        fail_msg("%s", outbox_errmsg(ob));
+    outbox_reader_close(r);
+    outbox_close(ob);
+    sqlite3_close(db);
+}
+
 static void a_database_in_memory_has_writers_and_no_readers(void **state)
 {
     (void)state;
@@ -341,6 +416,9 @@ int main(void)
         T(a_flag_is_for_the_call_that_knows_it),
         T(a_value_made_of_nothing_is_refused),
         T(a_row_read_and_written_back_is_unchanged),
+        T(an_empty_blob_is_no_empty_text_and_no_null),
+        T(a_row_without_a_key_that_is_refused_is_named_as_such),
+        T(a_payload_may_be_so_deep_and_no_deeper),
         T(a_wide_table_takes_any_set_of_its_columns),
         T(a_table_that_cannot_be_written_says_why),
         T(a_key_deleted_at_the_last_revision_stays_deleted),
@@ -350,6 +428,7 @@ int main(void)
         T(nowhere_to_put_a_handle_is_misuse),
         T(a_reader_option_out_of_its_range_is_refused),
         T(a_lock_that_cannot_be_a_lock_is_an_error_of_its_path),
+        T(a_snapshot_of_a_database_in_memory_needs_a_file),
         cmocka_unit_test(a_database_in_memory_has_writers_and_no_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
