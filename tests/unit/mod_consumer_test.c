@@ -169,6 +169,7 @@ static void missing_events_are_told_and_not_passed_over(void **state)
     for (int i = 0; i < 2; i++)
         assert_non_null(
             strstr(host_say(h, seqs), "outbox: gap: consumer c: events after seq 0 are gone; the first one"));
+    assert_says(h, "SELECT outbox_wait('c', 0)", "1"); /* whoever reads then is told */
 }
 
 static void a_consumer_left_during_its_own_read_says_so(void **state)

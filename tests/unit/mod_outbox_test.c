@@ -141,6 +141,49 @@ static void failures_have_the_librarys_words_and_a_code(void **state)
     assert_says(h, "SELECT count(*) FROM change_log", "1");
 }
 
+/* Each argument of each function, NULL or of another type, with those before it good. */
+static void an_argument_that_is_none_is_refused_by_its_function(void **state)
+{
+    static const char *const calls[] = {
+        "outbox_upsert(NULL, '{}')",
+        "outbox_delete(NULL, 'a')",
+        "outbox_delete('t', NULL)",
+        "outbox_delete('t', 'a', 'x')",
+        "outbox_get(NULL, 'a')",
+        "outbox_get('t', NULL)",
+        "outbox_capture(NULL)",
+        "outbox_capture('t', x'7b7d')",
+        "outbox_release(NULL)",
+        "outbox_emit(NULL, 'k', '1')",
+        "outbox_emit('m', 'k', '1', 2.5)",
+        "outbox_emit('m', 'k', '1', x'7b7d')",
+        "outbox_take(NULL)",
+        "outbox_take('c', x'00')",
+        "outbox_ack(NULL, 1)",
+        "outbox_wait(NULL, 1)",
+        "outbox_leave(NULL)",
+        "outbox_leave(x'00')",
+        "outbox_take('c', 1.5)",
+    };
+    struct host *h = *state;
+    host_say(h, "SELECT outbox_upsert('t', '{\"id\":\"a\",\"n\":1}')");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        char sql[128];
+        snprintf(sql, sizeof sql, "SELECT %s", calls[i]);
+        const char *said = host_say(h, sql);
+        if (strncmp(said, "outbox: invalid: ", 17) != 0)
+            fail_msg("%s: %s", calls[i], said);
+    }
+    assert_says(h, "SELECT * FROM outbox_read(NULL)", "outbox: invalid: consumer is NULL");
+    assert_says(h, "SELECT * FROM outbox_history(NULL, 'a')", "outbox: invalid: table is NULL");
+    assert_says(h, "SELECT * FROM outbox_history('t', NULL)", "outbox: invalid: key is NULL");
+    assert_says(h, "SELECT count(*) FROM change_log", "1");
+    assert_says(h, "SELECT count(*) FROM consumer_offsets", "0");
+    host_say(h, "SELECT outbox_take('c')");
+    assert_says(h, "SELECT outbox_ack('c', 'one') IS NULL", "outbox: invalid: seq: not a whole number");
+    assert_says(h, "SELECT outbox_wait('c', 'soon')", "outbox: invalid: milliseconds: not a whole number");
+}
+
 static void a_database_without_tables_says_how_to_make_them(void **state)
 {
     struct host *h = *state;
@@ -406,6 +449,7 @@ int main(void)
         TEST(keys_and_revisions_come_as_any_value),
         TEST(a_captured_table_logs_what_plain_sql_writes),
         TEST(failures_have_the_librarys_words_and_a_code),
+        TEST(an_argument_that_is_none_is_refused_by_its_function),
         TEST(a_database_without_tables_says_how_to_make_them),
         TEST(no_view_and_no_trigger_can_call_them),
         TEST(one_called_from_within_another_is_misuse),
