@@ -241,6 +241,8 @@ $(BUILD)/tests/%_fuzz: tests/fuzz/%_fuzz.c tests/fuzz/replay.c tests/fuzz/fuzz.h
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests/fuzz -o $@ $(filter %.c %.a,$^) $(ALL_LDFLAGS) $(RELAY_LIBS)
 
+$(BUILD)/tests/erase_line_fuzz $(BUILD)/fuzz/erase_line: relay/ctl/erase_line.c
+
 $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(BUILD)/relay.a $(BUILD)/internal.a
 	@mkdir -p $(@D)
 	$(call say,LINK)

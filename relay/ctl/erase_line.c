@@ -201,14 +201,18 @@ static enum erase_line mend(const struct erase_key *k, const char *text, size_t 
 enum erase_line erase_line(const struct erase_key *k, const struct event_line *parsed, const char *text, size_t size,
                            struct buffer *out)
 {
+    struct buffer whole = {0};
     buffer_clear(out);
-    if (!parsed)
-        return mend(k, text, size, out);
-    if (!is_ours(k, &parsed->event, is_cloudevent(text, size)))
-        return ERASE_OTHER;
-    buffer_append(out, text, size);
-    if (!buffer_ok(out))
-        return ERASE_NO_MEMORY;
-    empty_members(out->data, text, size);
-    return ERASE_OURS;
+    enum erase_line result = parsed ? ERASE_OURS : mend(k, text, size, &whole);
+    if (parsed && !is_ours(k, &parsed->event, is_cloudevent(text, size)))
+        result = ERASE_OTHER;
+    if (result == ERASE_OURS) {
+        buffer_append(out, parsed ? text : whole.data, size);
+        if (buffer_ok(out))
+            empty_members(out->data, parsed ? text : whole.data, size);
+        else
+            result = ERASE_NO_MEMORY;
+    }
+    buffer_free(&whole);
+    return result;
 }

@@ -35,7 +35,7 @@ sql "UPDATE failed_deliveries SET last_error = last_error || ' CANARY';
      VALUES ('discard', 1, 'people/eve', 'asked for; dead, attempts: 3; 500 CANARY')"
 is "her data is in the database, its WAL and every file of the stream" "$(places)" \
     "events.N-N.jsonl events.jsonl shop.db shop.db-wal"
-others=$(others) lines=$(other_lines) sizes=$(sizes)
+others=$(others) lines=$(other_lines) sizes=$(sizes) ages=$(ages)
 ok "all is well before" verified
 ctl erase people eve "$stream" --dry-run
 is "a dry run erases nothing" "$code $(places)" "0 events.N-N.jsonl events.jsonl shop.db shop.db-wal"
@@ -47,6 +47,7 @@ is "as was told before" "$(head -n -1 "$TMP/told")" "$(said)"
 is "the others' rows are as they were" "$(others)" "$others"
 is "their lines, byte for byte" "$(other_lines)" "$lines"
 is "no file has another length" "$(sizes)" "$sizes"
+is "nor is a segment younger, which would keep it longer" "$(ages)" "$ages"
 ok "and all is well after" verified
 is "every event of hers is there, its seq, revision, op and time as they were" \
     "$(sql "SELECT count(*), count(DISTINCT seq), min(created_at) > 0, group_concat(DISTINCT op) FROM change_log WHERE key = 'eve'")" \
@@ -68,6 +69,10 @@ ctl erase people eve "$stream" --yes --json
 is "again there is nothing more to do" \
     "$code $(jq -c '[.events, .events_emptied, .lines, .lines_emptied, .wal_emptied]' "$TMP/printed")" '0 [14,0,14,0,true]'
 exec 8>&-
+
+ctl erase people adam "$stream" --yes
+is "a row may be there still: the table is the application's" "$code $(sql "SELECT note FROM people")" "0 in the WAL"
+ok "and what is erased cannot disagree with it" verified
 
 # ---- What is owed is not taken away unasked ----
 

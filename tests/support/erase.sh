@@ -9,6 +9,7 @@ places() { grep -lrE 'CANARY|Q0FOQVJZ' "$DB"* "$dir" | sed 's|.*/||; s/[0-9]\{10
 others() { sql "SELECT * FROM change_log WHERE key IS NOT 'eve' ORDER BY seq"; }
 other_lines() { cat "$dir"/*.jsonl | grep -v '"key":"eve"'; }
 sizes() { find "$dir" -name '*.jsonl' -printf '%f %s\n' | sort; }
+ages() { find "$dir" -name 'events.*-*.jsonl' -printf '%f %T@\n' | sort; }
 verified() { outboxctl --db "$DB" verify && outboxctl --db "$DB" verify "$stream"; }
 # What a rotation would do in its time: the active file becomes a segment.
 seal() {
