@@ -161,6 +161,17 @@ static void a_retry_that_succeeded_is_failed_no_more(void **state)
     assert_cursor(b, "5 {\"settled\":\"9\"}");
 }
 
+static void a_retry_alone_moves_nothing_else(void **state)
+{
+    struct bench *b = *state;
+    fixture_sql(b->f, "INSERT INTO failed_deliveries(consumer, seq, key, state) VALUES ('c', 3, 'k', 'retry')");
+    deliver(b, 3);
+    take_over(b);
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM failed_deliveries"), 0);
+    assert_cursor(b, "5 -");
+    assert_int_equal(b->claim.trail_count, 1);
+}
+
 static void a_command_has_acknowledged_all_before_it(void **state)
 {
     struct bench *b = *state;
@@ -278,6 +289,7 @@ int main(void)
         TEST(of_a_position_what_the_cursor_has_passed_goes),
         TEST(what_the_cursor_has_passed_is_nothing_new),
         TEST(a_retry_that_succeeded_is_failed_no_more),
+        TEST(a_retry_alone_moves_nothing_else),
         TEST(a_command_has_acknowledged_all_before_it),
         TEST(a_seek_makes_it_void),
         TEST(a_new_source_makes_it_void),

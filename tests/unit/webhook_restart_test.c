@@ -75,6 +75,22 @@ static void ten_thousand_due_retries_go_no_more_at_a_time_than_are_allowed(void 
     rig_free(rig);
 }
 
+/* The operator has changed the filter while they waited. */
+static void what_a_new_filter_leaves_out_is_tried_no_more(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(NULL, NULL);
+    rig->settings.filter = (char[]){"key <> 'k2'"};
+    owe_retries(rig, 4, 1, "1");
+    rig_start(rig);
+    rig_deliver(rig);
+    for (int64_t seq = 1; seq <= 4; seq++)
+        assert_int_equal(rig_times(rig, seq), seq == 2 ? 0 : 1);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
+    rig->settings.filter = NULL;
+    rig_free(rig);
+}
+
 static void refuse_all(void *arg, const struct server_request *r, struct server_answer *answer)
 {
     (void)arg, (void)r;
@@ -161,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thousand_due_retries_keep_to_the_rate_over_restarts),
+        cmocka_unit_test(what_a_new_filter_leaves_out_is_tried_no_more),
         cmocka_unit_test(ten_thousand_due_retries_go_no_more_at_a_time_than_are_allowed),
         cmocka_unit_test(of_ten_thousand_due_a_few_find_out_that_it_is_still_down),
         cmocka_unit_test(what_is_not_due_yet_keeps_its_time_over_a_restart),
