@@ -44,7 +44,7 @@ enum {
     OUTBOX_INVALID = 100,    /* the input cannot be stored or delivered. Mend the input; retrying will not help. */
     OUTBOX_MISUSE = 101,     /* the call is wrong here: NULL, wrong thread of fork, wrong state. Mend the program. */
     OUTBOX_CONSTRAINT = 102, /* the application's own CHECK, UNIQUE, FOREIGN KEY, NOT NULL or RAISE said no. */
-    OUTBOX_TOOBIG = 103,     /* the payload, a key, the topic or the headers are over max-payload or SQLite's own limit. */
+    OUTBOX_TOOBIG = 103,     /* payload, key, topic or headers are over max-payload or SQLite's own limit. */
     OUTBOX_BUSY = 104,       /* somebody else holds the lock. In a transaction: roll it all back, then retry. */
     OUTBOX_STALE = 105,      /* an operator moved this reader's cursor, or it was taken over. Close and reopen. */
     OUTBOX_ABORTED = 106,    /* SQLite has ended the transaction itself. outbox_rollback(), then start it again. */
