@@ -40,7 +40,7 @@ static void adapt_batch(struct pipeline *p, bool full, int taken)
     int most = p->options.settings->read_batch > 0 ? p->options.settings->read_batch : READ_BATCH_DEFAULT;
     if (full)
         p->batch *= 2;
-    else if (taken < p->batch / 4)
+    else if (taken < p->batch / 8) /* not a quarter: this may be what a full one has left */
         p->batch /= 2;
     if (p->batch < BATCH_MIN)
         p->batch = BATCH_MIN;
@@ -151,6 +151,15 @@ static bool ask_for_page(struct pipeline *p, int64_t after)
     return true;
 }
 
+/* A read that was not full has been made, here or ahead: the next one comes when its turn is. */
+static void set_pace(struct pipeline *p)
+{
+    int64_t now_us = clock_monotonic_us();
+    p->read_paced_us = (p->read_paced_us > now_us ? p->read_paced_us : now_us) + READ_PACE_US;
+    if (source_held_back(p->source))
+        p->read_paced_us = p->options.durable->at_us + FOLLOW_US + (READ_BURST + 1) * READ_PACE_US;
+}
+
 /* A page whose turn has come, when nothing of it is taken yet: the one after it is asked for before anything else. */
 static enum stage open_page(struct pipeline *p)
 {
@@ -163,6 +172,8 @@ static enum stage open_page(struct pipeline *p)
     if (database_moved(p->db))
         return pipeline_stop_for_good(p, PIPELINE_MOVED);
     adapt_batch(p, end.full, end.count);
+    if (!end.full && !p->options.once)
+        set_pace(p);
     bool none = end.after == p->read_seq; /* or no memory for the first: reading here says so */
     if (!none)
         wake_found(p->wake);
@@ -208,15 +219,6 @@ static enum stage take_page(struct pipeline *p)
 static bool is_paced(const struct pipeline *p)
 {
     return !p->options.once && p->read_paced_us - clock_monotonic_us() > READ_BURST * READ_PACE_US / 2;
-}
-
-/* A read that was not full has been made, the next one comes when its turn is. */
-static void set_pace(struct pipeline *p)
-{
-    int64_t from_us = p->read_paced_us > p->read_at_us ? p->read_paced_us : p->read_at_us;
-    p->read_paced_us = from_us + READ_PACE_US;
-    if (source_held_back(p->source))
-        p->read_paced_us = p->options.durable->at_us + FOLLOW_US + (READ_BURST + 1) * READ_PACE_US;
 }
 
 /* At a pace one reads and syncs for all. False: somebody else is at it, and it can be had without another sync soon. */
