@@ -26,7 +26,8 @@ struct outcome {
     double seconds_each, p99, lag_p99;
 };
 
-/* Counts the lines of the file as they come, twice a millisecond. */
+/* Counts the lines of the file as they come, twice a millisecond. It runs beside the writer alone, too, who has no file: what
+ * it takes from the writer is not the relay's doing. The receiver takes 0.01 to 0.03 of a core here. */
 static void *watch(void *arg)
 {
     struct writing *w = arg;
@@ -116,14 +117,14 @@ static struct outcome run(const char *dir, int synchronous, struct receiver *r)
     if (r) {
         pid = start_relay(dir, db, path, r, log);
         await_claims(outbox_db(ob));
-        pthread_create(&watcher, NULL, watch, w);
     }
+    pthread_create(&watcher, NULL, watch, w);
     double began = bench_now();
     write_for_a_while(w, ob);
     struct outcome out = {.seconds_each = (bench_now() - began) / w->count};
+    w->over = true;
+    pthread_join(watcher, NULL);
     if (r) {
-        w->over = true;
-        pthread_join(watcher, NULL);
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0);
         bench_median(w->lag, w->seen); /* sorts them */
