@@ -285,7 +285,10 @@ enum stage pipeline_look_at_state(struct pipeline *p)
 
 enum stage pipeline_read(struct pipeline *p)
 {
-    bool ahead = read_ahead_state(p->ahead) == PAGE_READY, now = clock_monotonic_us() >= pipeline_read_due_us(p);
+    /* In this order: what is due while a page is asked for is nothing. A page that came between the two looks would be
+     * read here, too, and then taken. */
+    bool now = clock_monotonic_us() >= pipeline_read_due_us(p);
+    bool ahead = read_ahead_state(p->ahead) == PAGE_READY;
     if (now && !ahead && may_read(p))
         return read_now(p);
     now = now && ahead;
