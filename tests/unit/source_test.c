@@ -131,6 +131,28 @@ static void what_plain_sql_stored_keeps_its_type(void **state)
     assert_string_equal(r->got, "1:0.30000000000000004 2:42 3:hi 4: 5: ");
 }
 
+/* However many rows were asked for: they are all in memory at once. */
+static void a_batch_is_bounded_by_bytes_too(void **state)
+{
+    enum { EVENTS = 9, SIZE = 1000000 };
+    struct reading *r = *state;
+    char *payload = malloc(SIZE + 1);
+    memset(payload, '7', SIZE);
+    payload[SIZE] = '\0';
+    for (int i = 0; i < EVENTS; i++)
+        assert_ok(r->f, outbox_emit(r->f->ob, "t", "k", payload, -1, NULL, NULL));
+    free(payload);
+    open_source(r, 0);
+    int batches = 0;
+    for (; r->after < EVENTS && batches < EVENTS; batches++) {
+        int64_t before = r->after;
+        assert_int_equal(read_some(r, 100), SOURCE_OK);
+        assert_in_range(r->after - before, 1, 5);
+    }
+    assert_int_equal(r->after, EVENTS);
+    assert_in_range(batches, 2, 3);
+}
+
 static void a_quiet_look_reads_nothing(void **state)
 {
     struct reading *r = *state;
@@ -513,6 +535,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(events_come_in_order_up_to_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_row_is_read_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_plain_sql_stored_keeps_its_type, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_batch_is_bounded_by_bytes_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_quiet_look_reads_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_batch_is_synced_before_it_is_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_there_at_a_sync_is_not_synced_again, setup, teardown),

@@ -207,6 +207,8 @@ static void malformed_headers_are_said_to_be_so(void **state)
     assert_int_equal(verify_at(SIGNED_AT, NULL, SIGNATURE), OUTBOX_WEBHOOK_MALFORMED);
     assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, NULL, 1, &secret, 1, SIGNED_AT, TOLERANCE),
                      OUTBOX_WEBHOOK_MALFORMED);
+    assert_int_equal(outbox_webhook_verify(ID, "1614265330", SIGNATURE, NULL, 0, &secret, 1, SIGNED_AT, TOLERANCE),
+                     OUTBOX_WEBHOOK_MISMATCH); /* nothing is a body, too: another's */
     /* The first second of all is a time like any other. */
     assert_int_equal(verify_at(SIGNED_AT, "0", SIGNATURE), OUTBOX_WEBHOOK_MISMATCH);
 }
