@@ -211,6 +211,32 @@ static void who_follows_is_not_held_back_where_all_is_synced(void **state)
     assert_false(source_held_back(p->b.source));
 }
 
+/* What it adds may be newer than what was synced: whichever expression it is. */
+static void who_adds_something_follows_nobody(void **state)
+{
+    struct pair *p = *state;
+    for (int which = 0; which < 3; which++) {
+        close_one(&p->b);
+        p->b = (struct reader){0};
+        open_one(p, &p->b, "1");
+        char **all[] = {&p->b.settings.filter, &p->b.settings.transform, &p->b.settings.before_transform};
+        char *expression = p->b.settings.transform;
+        p->b.settings.transform = NULL;
+        *all[which] = expression;
+        source_follow(p->b.source, true);
+        int so_far = syncs;
+        emit_events(p->f, "k", 10);
+        reads(&p->a, 100, 10, so_far + 1);
+        emit_events(p->f, "k", 5);
+        p->b.after = p->a.after - 10;
+        reads(&p->b, 100, 15, so_far + 2);
+        assert_false(source_held_back(p->b.source));
+        p->a.after += 5;
+        *all[which] = NULL;
+        p->b.settings.transform = expression;
+    }
+}
+
 static void who_follows_is_told_of_a_gap(void **state)
 {
     struct pair *p = *state;
@@ -236,6 +262,7 @@ int main(void)
         TEST(a_new_source_begins_without_anything_durable),
         TEST(who_follows_reads_what_is_synced_and_then_the_rest),
         TEST(who_follows_is_not_held_back_where_all_is_synced),
+        TEST(who_adds_something_follows_nobody),
         TEST(who_follows_is_told_of_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
