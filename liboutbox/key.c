@@ -29,7 +29,8 @@ static bool canonical_integer(const char *text, int64_t size, int64_t *value)
             return false;
     if (!json_int64(&v, value))
         return false;
-    return snprintf(digits, sizeof digits, "%lld", (long long)*value) == size; /* else it has zeros in front, or is -0 */
+    /* The same number in another length has zeros in front, or is -0. */
+    return snprintf(digits, sizeof digits, "%lld", (long long)*value) == size;
 }
 
 /* Would a column of numeric affinity turn this text into a number? Errs on the side of yes. */
