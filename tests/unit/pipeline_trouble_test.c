@@ -54,6 +54,17 @@ static void stopped_while_another_holds_the_write_lock_it_ends(void **state)
     assert_int_equal(b->script.opens, 0);
 }
 
+static void one_that_is_not_registered_is_stopped_like_any_other(void **state)
+{
+    struct bench *b = *state;
+    b->settings.registered = false;
+    emit_events(b->f, "k", 2);
+    start(b, false);
+    await_taken(b, 2);
+    assert_int_equal(stop(b), PIPELINE_DONE);
+    assert_int_equal(fixture_int(b->f, "SELECT count(*) FROM consumer_offsets"), 0);
+}
+
 /* As a file whose last sync fails. */
 static void a_sink_that_breaks_at_its_end_has_acknowledged_nothing_more(void **state)
 {
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lock_that_cannot_be_made_stops_for_good, setup, teardown),
         cmocka_unit_test_setup_teardown(a_source_that_was_deleted_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(stopped_while_another_holds_the_write_lock_it_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_that_is_not_registered_is_stopped_like_any_other, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sink_that_breaks_at_its_end_has_acknowledged_nothing_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_sink_that_breaks_when_it_is_paused_ends_the_pipeline, setup, teardown),
         cmocka_unit_test_setup_teardown(once_with_a_sink_that_breaks_at_its_end_is_broken, setup, teardown),

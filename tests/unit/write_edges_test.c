@@ -375,6 +375,11 @@ static void a_snapshot_of_a_database_in_memory_needs_a_file(void **state)
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     assert_int_equal(outbox_attach(db, NULL, &ob), OUTBOX_OK);
     assert_int_equal(outbox_reader_open(ob, NULL, &o, &r), OUTBOX_OK);
+    outbox_reader *named = NULL;
+    assert_int_equal(outbox_reader_open(ob, "c", &o, &named), OUTBOX_INVALID);
+    if (!strstr(outbox_errmsg(ob), "a database in memory has no consumers"))
+        fail_msg("%s", outbox_errmsg(ob));
+    assert_null(named);
     assert_int_equal(outbox_reader_restart(r, OUTBOX_FROM_SNAPSHOT), OUTBOX_INVALID);
     if (!strstr(outbox_errmsg(ob), "a database in memory has no snapshot; name a file in snapshot_db"))
         fail_msg("%s", outbox_errmsg(ob));
