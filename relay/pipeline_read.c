@@ -221,11 +221,12 @@ static bool is_paced(const struct pipeline *p)
     return !p->options.once && p->read_paced_us - clock_monotonic_us() > READ_BURST * READ_PACE_US / 2;
 }
 
-/* At a pace one reads and syncs for all. False: somebody else is at it, and it can be had without another sync soon. */
+/* At a pace one reads and syncs for all. False: somebody else is at it, and it can be had without another sync soon. Who
+ * has an expression to work out, which may take long, reads for itself: nobody waits for that. */
 static bool may_read(struct pipeline *p)
 {
     struct durable *d = p->options.durable;
-    if (!d || !is_paced(p) || p->read_seq < durable_seq(d))
+    if (!source_may_follow(p->source) || !is_paced(p) || p->read_seq < durable_seq(d))
         return true;
     p->leads = !atomic_exchange(&d->led, true);
     if (!p->leads)

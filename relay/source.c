@@ -160,6 +160,17 @@ void source_follow(struct source *s, bool follows)
     s->follows = follows;
 }
 
+/* What an expression adds to an event may come from any table, and have no seq. */
+static bool adds_nothing(const struct sink_settings *settings)
+{
+    return !settings->filter && !settings->transform && !settings->before_transform;
+}
+
+bool source_may_follow(const struct source *s)
+{
+    return s->durable && adds_nothing(s->settings);
+}
+
 bool source_held_back(const struct source *s)
 {
     return s->held_back;
@@ -308,12 +319,6 @@ static void read_rows(struct source *s, struct batch *b)
     int64_t end = from_log && s->owed_after < b->last_seq ? s->owed_after : b->last_seq;
     if (chain_holds(s, b, end + 1) && end > b->after && from_log)
         b->after = end; /* skipped on record: what is owed begins behind it */
-}
-
-/* What an expression adds to an event may come from any table, and have no seq. */
-static bool adds_nothing(const struct sink_settings *settings)
-{
-    return !settings->filter && !settings->transform && !settings->before_transform;
 }
 
 /* ---- A batch ------------------------------------------------------------------------------------------------------ */

@@ -55,6 +55,7 @@ void source_use_durable(struct source *, struct durable *);
 /* From the next read on: where others have synced something that it has not read yet, that is all it reads, and needs no
  * sync. For whoever reads at a pace, and again soon. source_held_back(): the last read left something for that reason. */
 void source_follow(struct source *, bool follows);
+bool source_may_follow(const struct source *); /* not with an expression, which may see what has no seq */
 bool source_held_back(const struct source *);
 
 /* What must still hold at each read: the database's source, and the lease token (0: an unregistered consumer, which

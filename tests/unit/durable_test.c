@@ -148,6 +148,8 @@ static void what_an_expression_sees_is_synced(void **state)
     emit_events(p->f, "k", 10);
     reads(&p->a, 100, 10, 1);
     reads(&p->b, 100, 10, 2);
+    assert_true(source_may_follow(p->a.source));
+    assert_false(source_may_follow(p->b.source));
 }
 
 static void a_sync_that_fails_proves_nothing_to_anybody(void **state)
