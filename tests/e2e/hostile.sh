@@ -29,7 +29,8 @@ SQL
     trace=()
     ! strace -o /dev/null true 2>/dev/null || trace=(strace -f -qq -e trace=chmod,fchmod,fchmodat,mkdir,mkdirat -o "$TMP/trace")
     : >"$TMP/trace"
-    (umask "$mask" && exec timeout 20 "${trace[@]}" outbox-relay --config "$TMP/relay.conf" --once 2>"$TMP/err")
+    (umask "$mask" && export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" && # it works in no traced process
+        exec timeout 20 "${trace[@]}" outbox-relay --config "$TMP/relay.conf" --once 2>"$TMP/err")
     is "umask $mask: it delivers the one, and has the other to retry" "$? $(cat "$OUT"/events*.jsonl | wc -l)" '111 300'
     made=$(find "$OUT" -type f -printf '%f ')$(cat "$TMP/beside")
     missing=''
