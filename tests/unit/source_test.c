@@ -432,9 +432,10 @@ static void a_failing_row_that_is_not_taken_is_read_again(void **state)
 static void a_log_that_is_gone_breaks_the_source(void **state)
 {
     struct reading *r = *state;
+    char filter[] = "topic = 't'";
     emit_events(r->f, "k", 2);
     for (int i = 0; i < 2; i++) {
-        r->settings.filter = i ? (char[]){"topic = 't'"} : NULL;
+        r->settings.filter = i ? filter : NULL;
         open_source(r, 2);
         fixture_sql(r->f, "PRAGMA legacy_alter_table = ON; ALTER TABLE change_log RENAME TO change_log_old");
         assert_int_equal(read_some(r, 10), SOURCE_BROKEN);
