@@ -66,15 +66,18 @@ static inline void bench_die(const char *what, const char *why)
 }
 
 /* Rates per second of ours and bare, from the seconds each round took for `count` operations; the ratio is the median
- * of the rounds' own ratios. */
+ * of the rounds' own ratios. goal 0: none. */
 static inline void bench_report(const char *what, double *ours, double *bare, int rounds, double count, double goal)
 {
     double ratios[BENCH_ROUNDS_MAX];
     for (int i = 0; i < rounds; i++)
         ratios[i] = bare[i] / ours[i];
     double ratio = bench_median(ratios, rounds);
-    printf("%-52s %12.0f/s %12.0f/s %7.2f %8.2f\n", what, count / bench_median(ours, rounds),
-           count / bench_median(bare, rounds), ratio, goal);
+    printf("%-52s %12.0f/s %12.0f/s %7.2f", what, count / bench_median(ours, rounds),
+           count / bench_median(bare, rounds), ratio);
+    if (goal > 0)
+        printf(" %8.2f", goal);
+    printf("\n");
     fflush(stdout);
 }
 

