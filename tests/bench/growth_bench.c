@@ -3,7 +3,8 @@
  *
  * The disk doesn't take gigabytes at an even rate, and that is not the backlog's length: so each tenth is set against the
  * same tenth of a bare loop that reads the same rows and writes and syncs as much, in the same run, and what counts is
- * how that ratio changes. Beside it the CPU time, which no disk changes. The bench watches the files' sizes, and knows
+ * how that ratio changes. Beside it the CPU time, without a goal: in a virtual machine the copy into a page of memory that
+ * nobody has touched yet is charged to the writer, and takes many times as long. The bench watches the files' sizes, and knows
  * from a run of each before how large they become.
  */
 #include "backlog.h"
@@ -138,7 +139,7 @@ int main(int argc, char **argv)
     bench_report(what, first[0], first[1], ROUNDS, events / 10.0, 0);
     bench_report("  its last tenth", last[0], last[1], ROUNDS, events / 10.0, 0);
     printf("%-52s %43.2f %8.2f\n", "  the last one's ratio to that of the first", bench_median(change, ROUNDS), 0.9);
-    bench_report("  last against first, by CPU time", cpu_last, cpu_first, ROUNDS, events / 10.0, 0.9);
+    bench_report("  last against first, by CPU time", cpu_last, cpu_first, ROUNDS, events / 10.0, 0);
     printf("%-52s %11.1f ms %30s %5s\n", "  start to the first line", bench_median(started, ROUNDS) * 1e3, "", "< 100");
     printf("%-52s %11.1f MiB %30s %5s\n", "  its peak memory", (double)b.peak_kib / 1024, "", "< 32");
     snprintf(command, sizeof command, "rm -rf %s", dir);
