@@ -291,6 +291,7 @@ static void a_new_handle_waits_for_who_writes_in_another_journal_mode(void **sta
     outbox *ob = NULL;
     snprintf(path, sizeof path, "%s/plain.db", f->dir);
     assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    sqlite3_busy_timeout(other, 5000); /* its commit waits for our look at the header in turn */
     sql_on(other, "PRAGMA journal_mode = DELETE; CREATE TABLE t(x); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)");
     assert_int_equal(outbox_open(path, &brief, &ob), OUTBOX_BUSY);
     assert_null(ob);
