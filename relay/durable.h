@@ -18,27 +18,25 @@ struct durable {
     atomic_bool led;       /* one that reads at a pace is reading and syncing what nobody else has yet */
 };
 
-/* Everything up to it is on stable storage; 0: nothing is known, as always for NULL. From any thread, as all here. */
+/* Everything up to it is on stable storage; 0: nothing is known. From any thread, as all here. */
 static inline int64_t durable_seq(struct durable *d)
 {
-    return d ? atomic_load(&d->seq) : 0;
+    return atomic_load(&d->seq);
 }
 
 /* A sync of the WAL that began after a snapshot with this last seq has ended well. */
 static inline void durable_reached(struct durable *d, int64_t last_seq)
 {
     int64_t known = durable_seq(d);
-    if (d)
-        atomic_store(&d->at_us, clock_monotonic_us());
-    while (d && known < last_seq && !atomic_compare_exchange_weak(&d->seq, &known, last_seq))
+    atomic_store(&d->at_us, clock_monotonic_us());
+    while (known < last_seq && !atomic_compare_exchange_weak(&d->seq, &known, last_seq))
         ;
 }
 
 /* The database's last seq went back, or it has another source: its seqs are not those that were synced. */
 static inline void durable_forget(struct durable *d)
 {
-    if (d)
-        atomic_store(&d->seq, 0);
+    atomic_store(&d->seq, 0);
 }
 
 #endif

@@ -40,7 +40,8 @@ struct source {
     sqlite3_stmt *bare;          /* without the expressions: the one on which they failed */
     struct buffer number;        /* see event_select_row() */
     struct sync_ahead ahead;
-    struct durable *durable; /* borrowed; what others have synced, too */
+    struct durable *durable; /* borrowed, with what others have synced, too; else its own */
+    struct durable own;
     bool follows, held_back; /* see source_follow() */
 
     char source_id[17];
@@ -48,7 +49,6 @@ struct source {
 
     int64_t seen_version;   /* data_version of the last look that found everything read; 0: none */
     int64_t synced_version; /* data_version up to which the WAL is on stable storage; 0: none */
-    int64_t synced_seq;     /* the newest event that was committed then: under a backlog most of it */
     char message[SOURCE_MESSAGE_SIZE];
 };
 
@@ -107,6 +107,7 @@ struct source *source_open(sqlite3 *db, const struct sink_settings *settings, bo
         return NULL;
     }
     s->db = s->ahead.db = db;
+    s->durable = &s->own;
     s->settings = settings;
     expression_confine(db, &s->budget);
     int rc = prepare_all(s);
@@ -136,8 +137,8 @@ void source_close(struct source *s)
 
 void source_expect(struct source *s, const char *source_id, int64_t lease_token, int64_t owed_after)
 {
-    if (lease_token != s->lease_token || strcmp(source_id, s->source_id) != 0)
-        s->synced_seq = 0;
+    if (lease_token != s->lease_token || strcmp(source_id, s->source_id) != 0) /* who knows what else changed */
+        durable_forget(s->durable);
     snprintf(s->source_id, sizeof s->source_id, "%s", source_id);
     s->lease_token = lease_token;
     s->owed_after = owed_after;
@@ -152,7 +153,7 @@ void source_use_wake(struct source *s, struct wake *wake)
 
 void source_use_durable(struct source *s, struct durable *durable)
 {
-    s->durable = durable;
+    s->durable = durable ? durable : &s->own;
 }
 
 void source_follow(struct source *s, bool follows)
@@ -168,7 +169,7 @@ static bool adds_nothing(const struct sink_settings *settings)
 
 bool source_may_follow(const struct source *s)
 {
-    return s->durable && adds_nothing(s->settings);
+    return s->durable != &s->own && adds_nothing(s->settings);
 }
 
 bool source_held_back(const struct source *s)
@@ -336,7 +337,7 @@ static enum source_result check_standing(struct source *s, struct batch *b)
         const char *source_id = (const char *)sqlite3_column_text(st, 0);
         const char *state = (const char *)sqlite3_column_text(st, 3);
         b->last_seq = sqlite3_column_int64(st, 1);
-        if (b->last_seq < b->durable_seq)
+        if (b->last_seq < b->durable_seq) /* those were others: an older copy is in their place */
             durable_forget(s->durable);
         if ((!source_id || !state) && sqlite3_errcode(s->db) == SQLITE_NOMEM) {
             result = failed(s, SQLITE_NOMEM);
@@ -383,8 +384,6 @@ static enum source_result read_transaction(struct source *s, struct batch *b)
     if (rc != SQLITE_OK)
         return failed(s, rc);
     b->result = check_standing(s, b);
-    if (b->last_seq < s->synced_seq)
-        s->synced_seq = 0; /* those were others: an older copy is in their place */
     if (b->result == SOURCE_OK)
         read_rows(s, b);
     if (b->result == SOURCE_OK && !b->any && !b->stopped && b->upto != INT64_MAX) {
@@ -408,14 +407,12 @@ static enum source_result sync_failed(struct source *s, int rc)
  * be synced that were there at the last sync, whoever made it, whatever was committed since. */
 static enum source_result make_durable(struct source *s, const struct batch *b, int64_t version)
 {
-    int64_t others_seq = durable_seq(s->durable), synced_seq = s->synced_seq > others_seq ? s->synced_seq : others_seq;
-    if (version == s->synced_version || (b->after <= synced_seq && adds_nothing(s->settings)))
+    if (version == s->synced_version || (b->after <= durable_seq(s->durable) && adds_nothing(s->settings)))
         return SOURCE_OK;
     int rc = sync_ahead_covers(&s->ahead) ? SQLITE_OK : wal_sync(s->db);
     if (rc != SQLITE_OK)
         return sync_failed(s, rc);
     s->synced_version = version;
-    s->synced_seq = b->last_seq;
     durable_reached(s->durable, b->last_seq);
     return SOURCE_OK;
 }
