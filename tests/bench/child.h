@@ -67,4 +67,23 @@ static inline const char *child_program(const char *name)
     return path;
 }
 
+/* outbox-relay with one stream that is never rotated; more (may be NULL) is one option more. */
+static inline pid_t child_start_stream(char *db, char *path, char *consumer, char *more, const char *log)
+{
+    char *argv[] = {strdup(child_program("outbox-relay")),
+                    (char[]){"--db"},
+                    db,
+                    (char[]){"--jsonl"},
+                    path,
+                    (char[]){"--consumer"},
+                    consumer,
+                    (char[]){"--jsonl-max-size"},
+                    (char[]){"100G"},
+                    more,
+                    NULL};
+    pid_t pid = child_start(argv, log);
+    free(argv[0]);
+    return pid;
+}
+
 #endif

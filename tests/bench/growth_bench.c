@@ -48,20 +48,7 @@ static pid_t start_relay(struct bench *b)
     static int consumer;
     char name[32];
     snprintf(name, sizeof name, "bench-%d", consumer++);
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    b->db,
-                    (char[]){"--jsonl"},
-                    b->path,
-                    (char[]){"--consumer"},
-                    name,
-                    (char[]){"--jsonl-max-size"},
-                    (char[]){"100G"},
-                    (char[]){"--once"},
-                    NULL};
-    pid_t pid = child_start(argv, b->log);
-    free(argv[0]);
-    return pid;
+    return child_start_stream(b->db, b->path, name, (char[]){"--once"}, b->log);
 }
 
 static pid_t start(struct bench *b, bool is_bare)

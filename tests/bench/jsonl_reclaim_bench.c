@@ -57,23 +57,12 @@ static void await_last_line(const struct bench *b)
 
 static double run_relay(struct bench *b, char *consumer)
 {
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    b->db,
-                    (char[]){"--jsonl"},
-                    b->path,
-                    (char[]){"--consumer"},
-                    consumer,
-                    (char[]){"--jsonl-max-size"},
-                    (char[]){"100G"},
-                    NULL};
     double began = bench_now();
-    pid_t pid = child_start(argv, b->log);
+    pid_t pid = child_start_stream(b->db, b->path, consumer, NULL, b->log);
     await_last_line(b);
     double took = bench_now() - began;
     kill(pid, SIGKILL); /* or it would go on reclaiming what the next round is to find */
     waitpid(pid, NULL, 0);
-    free(argv[0]);
     unlink(b->path);
     return took;
 }

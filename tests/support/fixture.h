@@ -111,4 +111,12 @@ static inline void assert_code_at(outbox *ob, int expected, int code, const char
     }
 }
 
+static inline void assert_says(struct fixture *f, const char *words)
+{
+    if (!strstr(outbox_errmsg(f->ob), words))
+        fail_msg("\"%s\" is not in \"%s\"", words, outbox_errmsg(f->ob));
+}
+
+#define assert_refused(f, code, words, call) (assert_code(f, code, call), assert_says(f, words))
+
 #endif

@@ -17,12 +17,6 @@ static int setup(void **state)
     return rc;
 }
 
-static void assert_says(struct fixture *f, const char *words)
-{
-    if (!strstr(outbox_errmsg(f->ob), words))
-        fail_msg("\"%s\" is not in \"%s\"", words, outbox_errmsg(f->ob));
-}
-
 static int put(struct fixture *f, int64_t id, const char *customer, const outbox_write_options *options)
 {
     outbox_value row[] = {outbox_int("id", id), outbox_text("customer", customer)};

@@ -18,14 +18,6 @@ static int setup(void **state)
     return rc;
 }
 
-static void assert_says(struct fixture *f, const char *words)
-{
-    if (!strstr(outbox_errmsg(f->ob), words))
-        fail_msg("\"%s\" is not in \"%s\"", words, outbox_errmsg(f->ob));
-}
-
-#define assert_refused(f, code, words, call) (assert_code(f, code, call), assert_says(f, words))
-
 static int put(struct fixture *f, const char *customer, int64_t expected, const outbox_write_options *options)
 {
     outbox_value row[] = {outbox_int("id", 1), outbox_text("customer", customer)};
