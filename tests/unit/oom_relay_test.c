@@ -3,6 +3,7 @@
  */
 #include "fail_alloc.h"
 #include "relay_fixture.h"
+#include "settings_rig.h"
 
 #include "claim.h"
 #include "janitor.h"
@@ -10,6 +11,7 @@
 #include "settlement.h"
 #include "sinks/retention.h"
 #include "sinks/reread.h"
+#include "slots.h"
 #include "source.h"
 
 /* Twenty events, of which a webhook `c` has acknowledged 5; 7 waits behind 6. */
@@ -323,6 +325,26 @@ static bool open_both(struct scene *s)
     return code == EXIT_DONE;
 }
 
+/* A reload that adds a sink: all of it, or the settings stay as they are. */
+static bool take_settings(struct scene *s)
+{
+    struct settings_rig one = {.directory = ""}, two = one;
+    struct slots *slots = slots_new(s->f->path, NULL, 16, -1);
+    assert_int_equal(rig_load(&one, "--db|x.db|--stdout"), SETTINGS_OK);
+    assert_int_equal(rig_load(&two, "--db|x.db|--stdout|--jsonl|/events.jsonl"), SETTINGS_OK);
+    assert_true(slots_take(slots, &one.settings));
+    arm(s);
+    bool taken = slots_take(slots, &two.settings);
+    disarm(s);
+    assert_int_equal(slots_settings(slots)->sink_count, taken ? 2 : 1);
+    assert_int_equal(two.settings.sink_count, taken ? 0 : 2);
+    assert_true(slots_running(slots)); /* nothing was started, and something still is to be */
+    slots_free(slots);
+    settings_free(&two.settings);
+    snprintf(s->reason, sizeof s->reason, "it is the supervisor's to say");
+    return taken;
+}
+
 /* ---- One after the other ---- */
 
 static bool run_kth(struct scene *s, const struct relay_case *c, long k)
@@ -393,6 +415,7 @@ static struct relay_case cases[] = {
     EACH_FAULT("an event is read again", read_again),
     {"a batch is read", read_a_batch, FAULT_MEMORY}, /* the other two places are taken by the relay's own */
     EACH_FAULT("the database is opened", open_both),
+    {"settings are taken", take_settings, FAULT_MEMORY},
 };
 
 enum { CASES = sizeof cases / sizeof *cases };
