@@ -4,7 +4,7 @@
 
 enum {
     EXIT_DONE = 0,
-    EXIT_NEGATIVE = 1,    /* outboxctl: conflict, not found, incomplete */
+    EXIT_NEGATIVE = 1,    /* outboxctl: conflict, not found, incomplete, an alarm */
     EXIT_USAGE = 2,       /* options, config, URLs, secrets, filters */
     EXIT_PERMANENT = 100, /* mend it; restarting will not help */
     EXIT_TEMPORARY = 111  /* try again later */

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "claim.h"
+#include "failed_alarm.h"
 #include "janitor.h"
 #include "ledger.h"
 #include "settlement.h"
@@ -32,6 +33,7 @@ struct ledger_consumer {
     bool busy, missed; /* missed: no row has this token */
     struct settlement_batch writing;
     struct ledger_consumer *next_writing;
+    struct failed_alarm alarm; /* the thread's own, always */
 
     enum claim_stage stage;
     bool patient;

@@ -117,6 +117,14 @@ static int write_chain(struct ledger *l, struct ledger_consumer *chain)
     return rc;
 }
 
+/* What failed may have become too much. */
+static void count_failures(struct ledger *l, struct ledger_consumer *chain)
+{
+    for (struct ledger_consumer *c = chain; c; c = c->next_writing)
+        if (!c->missed && c->writing.change_count)
+            failed_alarm_note(&c->alarm, l->db, c->settings->consumer, c->writing.change_count);
+}
+
 /* Holds the mutex. */
 static void release_chain(struct ledger *l, struct ledger_consumer *chain, bool committed)
 {
@@ -146,10 +154,12 @@ static void commit_posted(struct ledger *l)
     pthread_mutex_unlock(&l->mutex);
     int rc = chain ? write_chain(l, chain) : SQLITE_OK;
     /* Crash here: what is committed is committed; what is not is delivered again, or found in the file by its seq. */
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK) {
         succeeded(l);
-    else
+        count_failures(l, chain);
+    } else {
         failed(l, rc);
+    }
     pthread_mutex_lock(&l->mutex);
     release_chain(l, chain, rc == SQLITE_OK);
     int64_t soon = clock_monotonic_us() + RECLAIM_SOON_US;

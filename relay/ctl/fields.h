@@ -2,7 +2,7 @@
  *
  *     field_open(b, '{'); field_text(b, "consumer", name); field_int(b, "behind", n); field_close(b, '}');
  *
- * What is absent is left out, never null, but for settings whose null means "for ever".
+ * What is absent is left out, never null, but for settings whose null means "for ever", or "never".
  */
 #ifndef OUTBOXCTL_FIELDS_H
 #define OUTBOXCTL_FIELDS_H

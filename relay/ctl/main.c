@@ -15,8 +15,10 @@ static const struct command commands[] = {
     {"init", "", "Creates the database where it is missing, and our tables in it; brings older ones up to date.",
      ctl_init},
     {"schema", "", "Prints the schema as SQL, for applications that own their migrations.", ctl_schema},
-    {"set", "history DURATION|forever | retain DURATION|forever | max-payload SIZE",
-     "Says how long change_log (7d) and outbox rows (0s) are kept at least, and how large a payload may be (1M).",
+    {"set",
+     "history DURATION|forever | retain DURATION|forever | max-payload SIZE | dead-alarm N|never | failed-alarm N|never",
+     "Says how long change_log (7d) and outbox rows (0s) are kept at least, how large a payload may be (1M), and how many "
+     "dead letters (1000) or failed deliveries (100000) of a consumer are an alarm.",
      ctl_set},
     {"new-source", "[--seq-after N] [--dry-run] [--yes]",
      "After a restore or a copy: draws a new source, whose events begin beyond anything the former one gave out.",

@@ -8,7 +8,10 @@
 #include "status_report.h"
 #include "text.h"
 
-static const char *const level_names[] = {[FINDING_NOTE] = "note", [FINDING_WARNING] = "warning"};
+static const char *const level_names[] = {
+    [FINDING_NOTE] = "note", [FINDING_WARNING] = "warning", [FINDING_ALARM] = "alarm"};
+static const char *const level_colours[] = {
+    [FINDING_NOTE] = "", [FINDING_WARNING] = "\033[33m", [FINDING_ALARM] = "\033[31m"};
 
 static void append_version(struct buffer *out, int v)
 {
@@ -24,6 +27,15 @@ static void append_kept(struct buffer *out, const char *name, int64_t us, bool f
     buffer_append_text(out, name);
     value_format_duration(us < 0 ? 0 : us, text); /* plain SQL can store anything */
     buffer_append_text(out, forever ? "forever" : text);
+}
+
+static void append_limit(struct buffer *out, const char *name, int64_t limit)
+{
+    buffer_append_text(out, name);
+    if (limit == INT64_MAX)
+        buffer_append_text(out, "never");
+    else
+        text_append_int(out, limit);
 }
 
 static void append_summary(struct buffer *out, const struct status *s)
@@ -53,6 +65,8 @@ static void append_summary(struct buffer *out, const struct status *s)
     value_format_size(s->max_payload_bytes < 0 ? 0 : s->max_payload_bytes, max_payload);
     buffer_append_text(out, ", max-payload ");
     buffer_append_text(out, max_payload);
+    append_limit(out, "\nalarms    dead-alarm ", s->failed_limits.dead);
+    append_limit(out, ", failed-alarm ", s->failed_limits.all);
     buffer_append_byte(out, '\n');
 }
 
@@ -60,10 +74,10 @@ static void append_findings(struct buffer *out, const struct findings *f, bool c
 {
     for (int i = 0; i < f->count; i++) {
         const struct finding *item = &f->items[i];
-        bool warning = item->level == FINDING_WARNING;
-        buffer_append_text(out, colour && warning ? "\n\033[33mwarning\033[0m: "
-                                : warning         ? "\nwarning: "
-                                                  : "\nnote: ");
+        buffer_append_byte(out, '\n');
+        buffer_append_text(out, colour ? level_colours[item->level] : "");
+        buffer_append_text(out, level_names[item->level]);
+        buffer_append_text(out, colour && item->level != FINDING_NOTE ? "\033[0m: " : ": ");
         text_escape(out, item->text, strlen(item->text));
         if (item->command[0]) {
             buffer_append_text(out, "\n    ");
@@ -100,6 +114,8 @@ static void append_json(struct buffer *out, const struct status *s, const struct
     field_int_or_null(out, "history_us", s->history_us, s->history_forever);
     field_int_or_null(out, "retain_us", s->retain_us, s->retain_forever);
     field_int(out, "max_payload_bytes", s->max_payload_bytes);
+    field_int_or_null(out, "dead_alarm", s->failed_limits.dead, s->failed_limits.dead == INT64_MAX);
+    field_int_or_null(out, "failed_alarm", s->failed_limits.all, s->failed_limits.all == INT64_MAX);
     field_int(out, "sqlite_version", s->sqlite_version);
     field_name(out, "consumers");
     field_open(out, '[');
@@ -130,6 +146,8 @@ static int print(const struct ctl *ctl, const struct status *s)
     }
     out.failed |= !findings;
     int code = ctl_print(&out);
+    if (code == EXIT_DONE && findings && findings->alarm)
+        code = EXIT_NEGATIVE;
     free(findings);
     buffer_free(&out);
     return code;

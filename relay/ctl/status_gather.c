@@ -82,6 +82,8 @@ int status_gather(sqlite3 *db, struct status *s)
         return rc;
     rc = each_row(db, sql_meta, s, take_meta);
     if (rc == SQLITE_OK)
+        rc = failed_limits_read(db, &s->failed_limits);
+    if (rc == SQLITE_OK)
         rc = each_row(db, sql_counts, s, take_counts);
     if (rc == SQLITE_OK)
         rc = consumer_list_load(db, &s->consumers);

@@ -19,6 +19,7 @@ static void help(struct findings *, const char *format, ...) __attribute__((form
 static void add(struct findings *f, enum finding_level level, const char *format, ...)
 {
     va_list args;
+    f->alarm = f->alarm || level == FINDING_ALARM;
     f->full = f->count == FINDINGS_MAX;
     if (f->full)
         return;
@@ -87,17 +88,35 @@ static void judge_progress(const struct status *s, const struct consumer *c, str
     }
 }
 
-static void judge_failures(const struct status *s, const struct consumer *c, struct findings *f)
+static void judge_dead(const struct status *s, const struct consumer *c, struct findings *f)
 {
-    if (c->dead) {
-        add(f, FINDING_WARNING, "%s: %lld dead %s, the oldest for %s.", c->name, (long long)c->dead,
-            c->dead == 1 ? "letter" : "letters", age_of(s, c->dead_since_us).text);
+    const char *letters = c->dead == 1 ? "letter" : "letters";
+    struct age age = age_of(s, c->dead_since_us);
+    if (c->dead > s->failed_limits.dead) {
+        add(f, FINDING_ALARM,
+            "%s: %lld dead %s, the oldest for %s: more than dead-alarm allows (%lld). They are kept until somebody "
+            "retries or discards them.",
+            c->name, (long long)c->dead, letters, age.text, (long long)s->failed_limits.dead);
+        help(f, "outboxctl --db %s failed list --consumer %s --status dead", s->path, c->name);
+    } else if (c->dead) {
+        add(f, FINDING_WARNING, "%s: %lld dead %s, the oldest for %s.", c->name, (long long)c->dead, letters, age.text);
         help(f, "outboxctl --db %s failed list", s->path);
     }
+}
+
+static void judge_failures(const struct status *s, const struct consumer *c, struct findings *f)
+{
+    int64_t all = c->dead + c->retry + c->waiting;
+    judge_dead(s, c, f);
     if (c->retry + c->waiting) {
         add(f, FINDING_WARNING, "%s: %lld %s in retry, %lld waiting behind, the oldest for %s.", c->name,
             (long long)c->retry, events(c->retry), (long long)c->waiting, age_of(s, c->failing_since_us).text);
         help(f, "outboxctl --db %s failed list", s->path);
+    }
+    if (all > s->failed_limits.all) {
+        add(f, FINDING_ALARM, "%s: %lld failed deliveries in all, more than failed-alarm allows (%lld).", c->name,
+            (long long)all, (long long)s->failed_limits.all);
+        help(f, "outboxctl --db %s failed list --consumer %s", s->path, c->name);
     }
 }
 
@@ -150,7 +169,7 @@ static void judge_exposure(const struct status *s, struct findings *f)
 void status_judge(const struct status *s, struct findings *f)
 {
     f->count = 0;
-    f->full = false;
+    f->full = f->alarm = false;
     judge_database(s, f);
     for (int i = 0; i < s->consumers.count; i++) {
         judge_progress(s, &s->consumers.items[i], f);

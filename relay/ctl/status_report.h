@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "consumer_list.h"
+#include "failed_alarm.h"
 
 struct status {
     char path[4096]; /* absolute */
@@ -24,6 +25,7 @@ struct status {
     bool wal; /* journal_mode */
     int64_t history_us, retain_us, max_payload_bytes;
     bool history_forever, retain_forever;
+    struct failed_limits failed_limits;
     int sqlite_version; /* as sqlite3_libversion_number() */
     int64_t now_us;
     struct consumer_list consumers;
@@ -33,7 +35,7 @@ struct status {
 int status_gather(sqlite3 *, struct status *);
 void status_free(struct status *);
 
-enum finding_level { FINDING_NOTE, FINDING_WARNING };
+enum finding_level { FINDING_NOTE, FINDING_WARNING, FINDING_ALARM };
 
 struct finding {
     enum finding_level level;
@@ -46,7 +48,8 @@ enum { FINDINGS_MAX = 64 };
 struct findings {
     struct finding items[FINDINGS_MAX];
     int count;
-    bool full; /* there was more to say */
+    bool full;  /* there was more to say */
+    bool alarm; /* among all there was to say */
 };
 
 void status_judge(const struct status *, struct findings *);

@@ -87,7 +87,11 @@ run set retain 90s
 ok "set retain" all exits 0 and setting retain 90000000
 run set max-payload 2M
 ok "set max-payload" all exits 0 and setting max_payload 2097152
-for bad in "history -1d" "history soon" "retain 5" "max-payload 0" "max-payload forever" "max-payload 9999G" "colour red"; do
+run set dead-alarm 25
+ok "set dead-alarm" all exits 0 and setting dead_alarm 25
+run set failed-alarm never
+ok "set failed-alarm never" all exits 0 and setting failed_alarm forever
+for bad in "dead-alarm -1" "dead-alarm many" "failed-alarm forever" "history -1d" "history soon" "retain 5" "max-payload 0" "max-payload forever" "max-payload 9999G" "colour red"; do
     # shellcheck disable=SC2086 # two words on purpose
     run set $bad
     ok "set $bad is refused, and nothing changes" \

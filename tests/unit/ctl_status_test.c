@@ -40,6 +40,7 @@ static int set_up(void **state)
                                 .wal = true,
                                 .now_us = NOW,
                                 .sqlite_version = SQLITE_WITHOUT_RACE,
+                                .failed_limits = {.dead = 1000, .all = 100000},
                                 .consumers = {.items = s->consumers, .count = 2}};
     *state = s;
     return 0;
@@ -168,6 +169,45 @@ static void dead_letters_and_retries_are_told_apart(void **state)
     assert_string_equal(f->command, "outboxctl --db /srv/shop.db failed list");
 }
 
+static void too_many_failed_deliveries_are_an_alarm(void **state)
+{
+    struct scene *s = *state;
+    s->consumers[0].dead = 1000;
+    s->consumers[0].dead_since_us = s->consumers[0].failing_since_us = NOW - 50 * 60 * MINUTE;
+    s->consumers[0].retry = 90000;
+    s->consumers[0].waiting = 9000;
+    assert_int_equal(warnings(s), 2); /* as many as there may be */
+    assert_false(s->findings.alarm);
+    s->consumers[0].dead = 1001;
+    const struct finding *f = judged(
+        s, "webhook: 1001 dead letters, the oldest for 2d 2h: more than dead-alarm allows (1000)");
+    assert_non_null(f);
+    assert_int_equal(f->level, FINDING_ALARM);
+    assert_string_equal(f->command, "outboxctl --db /srv/shop.db failed list --consumer webhook --status dead");
+    f = judged(s, "webhook: 100001 failed deliveries in all, more than failed-alarm allows (100000)");
+    assert_non_null(f);
+    assert_int_equal(f->level, FINDING_ALARM);
+    assert_true(s->findings.alarm);
+    s->status.failed_limits = (struct failed_limits){.dead = INT64_MAX, .all = INT64_MAX};
+    assert_int_equal(warnings(s), 2);
+    assert_false(s->findings.alarm);
+}
+
+static void an_alarm_that_finds_no_room_is_one_too(void **state)
+{
+    struct scene *s = *state;
+    enum { MANY = FINDINGS_MAX + 1 };
+    struct consumer *many = calloc(MANY, sizeof *many);
+    assert_non_null(many);
+    for (int i = 0; i < MANY; i++)
+        many[i] = (struct consumer){.name = name_a, .dead = i < MANY - 1 ? 1 : 1001};
+    s->status.consumers = (struct consumer_list){.items = many, .count = MANY};
+    status_judge(&s->status, &s->findings);
+    free(many);
+    assert_true(s->findings.full);
+    assert_true(s->findings.alarm);
+}
+
 static void a_cursor_beyond_the_database_is_an_older_copy(void **state)
 {
     struct scene *s = *state;
@@ -223,6 +263,8 @@ int main(void)
         SCENE(who_holds_most_is_named),
         SCENE(a_paused_consumer_comes_with_the_way_back),
         SCENE(dead_letters_and_retries_are_told_apart),
+        SCENE(too_many_failed_deliveries_are_an_alarm),
+        SCENE(an_alarm_that_finds_no_room_is_one_too),
         SCENE(a_cursor_beyond_the_database_is_an_older_copy),
         SCENE(the_journal_is_judged),
         SCENE(the_race_of_old_versions_is_named_where_it_is),
