@@ -28,4 +28,10 @@ struct file_ops {
 
 extern const struct file_ops file_ops_system;
 
+/* What failed, for one line of words. */
+struct file_fault {
+    const char *what; /* static: "write", "sync", …; NULL: nothing failed */
+    int error;        /* errno; 0: what says it all */
+};
+
 #endif

@@ -210,7 +210,7 @@ static enum sink_result open_stream(struct sink *sink, struct cursor *cursor)
         .path = &sink->path,
         .context = sink->context,
         .cursor = cursor,
-        .proven_seq = sink->was_open ? sink->file.synced_seq : 0,
+        .proven_seq = sink->was_open ? sink->file.sync.synced.seq : 0,
         .sync_never = sink->settings->sync_never,
     };
     enum sink_result result = take_path(sink);
@@ -345,7 +345,7 @@ static void retain(struct sink *sink)
  * would wait for this one, is not soon. */
 static bool sync_due(const struct sink *sink, bool wrote)
 {
-    int64_t due_us = jsonl_file_sync_due(&sink->file);
+    int64_t due_us = jsonl_sync_due(&sink->file.sync, sink->file.end);
     return sink->settings->sync_never || now_us(sink) >= due_us - (wrote ? SYNC_PATIENCE_US : 0);
 }
 
@@ -353,9 +353,9 @@ static bool sync_due(const struct sink *sink, bool wrote)
  * is pending. */
 static void look_at_sync(struct sink *sink)
 {
-    int64_t durable_seq = sink->file.synced_end == sink->file.end ? sink->passed_seq : sink->syncing_seq;
+    int64_t durable_seq = sink->file.sync.synced.end == sink->file.end ? sink->passed_seq : sink->syncing_seq;
 
-    if (sink->file.syncing || durable_seq <= sink->durable_seq)
+    if (sink->file.sync.under_way || durable_seq <= sink->durable_seq)
         return;
     good_again(sink);
     sink->durable_seq = durable_seq;
@@ -412,7 +412,7 @@ static enum sink_result finish(struct sink *sink)
 static void wait(struct sink *sink, int wake_fd, int timeout_ms)
 {
     struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN},
-                           {.fd = jsonl_file_sync_fd(&sink->file), .events = POLLIN}};
+                           {.fd = jsonl_sync_fd(&sink->file.sync), .events = POLLIN}};
     poll(fds, 2, timeout_ms);
 }
 
@@ -422,7 +422,7 @@ static int64_t due(const struct sink *sink)
         return sink->retry_at_us;
     if (sink->reopen_wanted)
         return 0;
-    int64_t sync_at_us = jsonl_file_sync_due(&sink->file);
+    int64_t sync_at_us = jsonl_sync_due(&sink->file.sync, sink->file.end);
     return sync_at_us < sink->retention_at_us ? sync_at_us : sink->retention_at_us;
 }
 
@@ -430,7 +430,7 @@ static int64_t due(const struct sink *sink)
  * it turned back, a crash would leave a cursor whose events are no longer owed. */
 static bool settle(struct sink *sink, struct settlement *out)
 {
-    struct jsonl_position now = {sink->file.synced_seq, sink->after_seq};
+    struct jsonl_position now = {sink->file.sync.synced.seq, sink->after_seq};
 
     if (!sink->is_open || sink->durable_seq < sink->recorded_seq)
         return false;

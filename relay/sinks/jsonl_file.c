@@ -4,7 +4,7 @@
  * what is in it. So nothing is ever rewritten, shifted or copied; the one exception is what no reader can have used:
  * a torn line, and what a failed sync has left.
  *
- * Invariant: up to synced_end the active file is on stable storage, and every segment is so as a whole. Each step of a
+ * Invariant: up to sync.synced the active file is on stable storage, and every segment is so as a whole. Each step of a
  * rotation leaves files that jsonl_recover.c understands by their names alone, so a crash in between needs no note.
  * When to rotate is decided here; what to do about a failure is jsonl.c's.
  */
@@ -21,13 +21,8 @@
 
 enum {
     ROTATION_GAP_US = 1000000, /* tail -F and imfile lose a file that is renamed sooner */
-    SYNC_GAP_US = 10000,       /* the application waits for each; acknowledgements are recorded every 50 ms when busy */
-    SYNC_GAP_MAX_US = 100000,  /* acknowledgements wait for it */
-    SYNC_SHARE = 8,            /* so much longer writing than waiting for the disk, where it is fast */
-    SYNC_SHARE_SLOW = 2,       /* and where it is slow */
     START_BYTES = 64 * 1024,   /* from here on the disk may begin before it must */
-    PIECE_BYTES = 64 * 1024,
-    PROBATION_SYNCS = 1000 /* after a failed one: seconds to minutes of a busy stream */
+    PIECE_BYTES = 64 * 1024
 };
 
 static bool fail(struct jsonl_file *file, const char *what, int error)
@@ -43,7 +38,7 @@ void jsonl_file_init(struct jsonl_file *file, const struct file_ops *ops, const 
     file->ops = ops;
     file->path = path;
     file->max_size_bytes = max_size_bytes;
-    file->sync_never = sync_never;
+    jsonl_sync_init(&file->sync, ops, sync_never);
     file->dir_fd = file->fd = -1;
 }
 
@@ -51,9 +46,7 @@ void jsonl_file_close(struct jsonl_file *file, bool for_good)
 {
     if (file->distrusted && !for_good)
         return;
-    sync_beside_close(file->beside); /* it uses the descriptor */
-    file->beside = NULL;
-    file->syncing = false;
+    jsonl_sync_close(&file->sync); /* it uses the descriptor */
     if (file->fd >= 0)
         close(file->fd);
     if (file->dir_fd >= 0)
@@ -64,7 +57,7 @@ void jsonl_file_close(struct jsonl_file *file, bool for_good)
 
 static bool sync_dir(struct jsonl_file *file)
 {
-    if (!file->sync_never && file->ops->sync_dir(file->ops->arg, file->dir_fd) < 0)
+    if (!file->sync.never && file->ops->sync_dir(file->ops->arg, file->dir_fd) < 0)
         return fail(file, "syncing its directory", errno);
     return true;
 }
@@ -100,7 +93,7 @@ static bool seal(struct jsonl_file *file)
     struct jsonl_proof proof;
 
     if (is_still_ours(file, &status)) {
-        if (!jsonl_proof_read(file->fd, 0, file->synced_end, 0, &proof))
+        if (!jsonl_proof_read(file->fd, 0, file->sync.synced.end, 0, &proof))
             return fail(file, "reading it back after a failed sync", errno);
         if (file->ops->truncate(file->ops->arg, file->fd, proof.end) < 0)
             return fail(file, "cutting it after a failed sync", errno);
@@ -117,6 +110,42 @@ static bool seal(struct jsonl_file *file)
         return false;
     file->distrusted = false;
     return true;
+}
+
+/* The sync has failed, and file->fault says how. */
+static bool distrust(struct jsonl_file *file)
+{
+    struct file_fault fault = file->fault;
+
+    file->distrusted = true;
+    seal(file); /* where it can't be sealed now, jsonl_file_look tries again */
+    file->fault = fault;
+    return false;
+}
+
+static bool take_sync(struct jsonl_file *file, bool wait)
+{
+    return jsonl_sync_take(&file->sync, wait, &file->fault) || distrust(file);
+}
+
+static struct jsonl_mark written(const struct jsonl_file *file)
+{
+    return (struct jsonl_mark){file->end, file->last_seq};
+}
+
+bool jsonl_file_sync(struct jsonl_file *file)
+{
+    return jsonl_sync_now(&file->sync, file->fd, written(file), &file->fault) || distrust(file);
+}
+
+bool jsonl_file_start_sync(struct jsonl_file *file)
+{
+    return jsonl_sync_start(&file->sync, file->fd, written(file), &file->fault) || distrust(file);
+}
+
+bool jsonl_file_check_sync(struct jsonl_file *file)
+{
+    return take_sync(file, false);
 }
 
 /* Who owns a file reads it, whatever its mode. Who owns the directory could have done anything. */
@@ -146,13 +175,11 @@ static bool take_inode(struct jsonl_file *file)
     return true;
 }
 
-static bool end_sync(struct jsonl_file *file, bool wait);
-
 bool jsonl_file_look(struct jsonl_file *file)
 {
     const struct file_ops *ops = file->ops;
 
-    end_sync(file, true); /* where it fails, the file is distrusted, and that is all there is to know here */
+    take_sync(file, true); /* where it fails, the file is distrusted, and that is all there is to know here */
     if (file->distrusted && !seal(file))
         return false;
     jsonl_file_close(file, true);
@@ -173,7 +200,8 @@ static bool create(struct jsonl_file *file)
                                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (file->fd < 0)
         return fail(file, "creating it", errno);
-    file->first_seq = file->end = file->size = file->synced_end = file->before_end = 0;
+    file->first_seq = file->end = file->size = 0;
+    jsonl_sync_begin_empty(&file->sync);
     /* Crash here: an empty file, or after a power cut none; both are a beginning. */
     return take_inode(file) && sync_dir(file);
 }
@@ -218,123 +246,17 @@ bool jsonl_file_begin(struct jsonl_file *file, const struct recovery *found, int
     file->last_seq = found->last_seq;
     file->end = found->end;
     file->size = found->size;
-    file->synced_end = found->synced_end;
-    file->synced_seq = found->synced_seq;
-    file->before_end = file->synced_end;
-    file->before_seq = file->synced_seq;
-    file->synced_at_us = now_us - SYNC_GAP_US;
+    jsonl_sync_begin(&file->sync, (struct jsonl_mark){found->synced_end, found->synced_seq});
     file->rotated_at_us = now_us - (since_us >= 0 && since_us < ROTATION_GAP_US ? since_us : ROTATION_GAP_US);
 
     /* Names that a crash left may not be durable yet: first they, then a new one. */
     if (!sync_dir(file) || (file->fd < 0 && !create(file)))
         return false;
-    if (file->sync_never || file->synced_end == file->end) {
-        file->synced_seq = file->before_seq = file->last_seq;
+    if (file->sync.synced.end == file->end) {
+        jsonl_sync_begin(&file->sync, written(file)); /* its last line may be a segment's */
         return true;
     }
-    return write_again(file, file->synced_end, file->end) && jsonl_file_sync(file);
-}
-
-int64_t jsonl_file_sync_due(const struct jsonl_file *file)
-{
-    int64_t gap_us = SYNC_SHARE * file->sync_took_us, slow_us = SYNC_SHARE_SLOW * file->sync_took_us;
-
-    if (file->syncing || file->synced_end == file->end)
-        return INT64_MAX;
-    if (gap_us > SYNC_GAP_MAX_US)
-        gap_us = slow_us > SYNC_GAP_MAX_US ? slow_us : SYNC_GAP_MAX_US;
-    return file->synced_at_us + (gap_us > SYNC_GAP_US ? gap_us : SYNC_GAP_US) + SYNC_PATIENCE_US;
-}
-
-static bool distrust(struct jsonl_file *file, const char *what, int error)
-{
-    file->distrusted = true;
-    file->probation = PROBATION_SYNCS;
-    seal(file); /* where it can't be sealed now, jsonl_file_look tries again */
-    return fail(file, what, error);
-}
-
-static bool is_on_disk(struct jsonl_file *file, int64_t from, int64_t prev_seq)
-{
-    struct jsonl_proof proof;
-
-    return jsonl_proof_read(file->fd, from, file->end, prev_seq, &proof) && proof.end == file->end &&
-           proof.seq == file->last_seq;
-}
-
-static const char not_there[] = "it was synced, and is not on the disk";
-
-/* A sync that began at began_us has ended well: everything up to end is on stable storage. */
-static void synced(struct jsonl_file *file, int64_t end, int64_t seq, int64_t began_us)
-{
-    file->before_end = file->synced_end;
-    file->before_seq = file->synced_seq;
-    file->synced_end = end;
-    file->synced_seq = seq;
-    file->synced_at_us = file->ops->now_us(file->ops->arg);
-    file->sync_took_us = file->synced_at_us - began_us;
-}
-
-/* Takes the outcome of the sync beside, where there is one; wait: where one is under way. */
-static bool end_sync(struct jsonl_file *file, bool wait)
-{
-    int error = 0;
-
-    if (!file->syncing || !sync_beside_take(file->beside, wait, &error))
-        return true;
-    file->syncing = false;
-    if (error)
-        return distrust(file, "syncing", error);
-    synced(file, file->syncing_end, file->syncing_seq, file->syncing_since_us);
-    return true;
-}
-
-bool jsonl_file_check_sync(struct jsonl_file *file)
-{
-    return end_sync(file, false);
-}
-
-int jsonl_file_sync_fd(const struct jsonl_file *file)
-{
-    return file->syncing ? sync_beside_fd(file->beside) : -1;
-}
-
-bool jsonl_file_sync(struct jsonl_file *file)
-{
-    int64_t began_us = file->ops->now_us(file->ops->arg);
-
-    if (!end_sync(file, true))
-        return false;
-    if (file->sync_never || file->synced_end == file->end) {
-        file->synced_end = file->end;
-        file->synced_seq = file->last_seq;
-        file->synced_at_us = began_us;
-        return true;
-    }
-    if (file->ops->sync_data(file->ops->arg, file->fd) < 0)
-        return distrust(file, "syncing", errno);
-    if (file->probation > 0 && !is_on_disk(file, file->synced_end, file->synced_seq))
-        return distrust(file, not_there, 0);
-    file->probation -= file->probation > 0;
-    synced(file, file->end, file->last_seq, began_us);
-    return true;
-}
-
-/* In probation the disk's word is not enough, and what it gives back is looked at here, at once. */
-bool jsonl_file_start_sync(struct jsonl_file *file)
-{
-    if (file->syncing || file->synced_end == file->end)
-        return true;
-    if (!file->beside && file->ops->beside && !file->sync_never && file->probation == 0)
-        file->beside = sync_beside_open(file->ops);
-    if (!file->beside || file->probation > 0)
-        return jsonl_file_sync(file);
-    file->syncing = true;
-    file->syncing_end = file->end;
-    file->syncing_seq = file->last_seq;
-    file->syncing_since_us = file->ops->now_us(file->ops->arg);
-    sync_beside_start(file->beside, file->fd);
-    return true;
+    return write_again(file, file->sync.synced.end, file->end) && jsonl_file_sync(file);
 }
 
 static bool rotate(struct jsonl_file *file)
@@ -342,8 +264,8 @@ static bool rotate(struct jsonl_file *file)
     if (!jsonl_file_sync(file))
         return false;
     /* A segment is not looked at again. Did the disk lie, then at the last sync: after it there was no room to succeed. */
-    if (!file->sync_never && !is_on_disk(file, file->before_end, file->before_seq))
-        return distrust(file, not_there, 0);
+    if (!jsonl_sync_prove(&file->sync, file->fd, written(file), &file->fault))
+        return distrust(file);
     /* Crash here: a full active file, as before. */
     if (!rename_to_segment(file, file->last_seq))
         return false;
@@ -427,7 +349,7 @@ bool jsonl_file_write(struct jsonl_file *file, struct pending *pending)
         size_t size = pending->lines[first + n - 1].end - begin;
         if (!write_all(file, pending->text.data + begin, size, file->end))
             return false;
-        if (!file->sync_never && size >= START_BYTES)
+        if (!file->sync.never && size >= START_BYTES)
             file->ops->start_sync(file->ops->arg, file->fd, file->end, size);
         /* Crash here, or half-way: whole lines are found by their seq, a torn one is completed. */
         if (file->first_seq == 0)

@@ -10,7 +10,7 @@
 #include "sinks/file_ops.h"
 #include "sinks/jsonl_recover.h"
 #include "segment.h"
-#include "sinks/sync_beside.h"
+#include "sinks/jsonl_sync.h"
 
 /* Encoded lines that wait to be written, each with its line break. */
 struct pending_line {
@@ -26,32 +26,19 @@ struct pending {
     struct pending_line lines[PENDING_LINES];
 };
 
-/* What failed, for one line of words. */
-struct file_fault {
-    const char *what; /* static: "write", "sync", …; NULL: nothing failed */
-    int error;        /* errno; 0: what says it all */
-};
-
 struct jsonl_file {
     const struct file_ops *ops;
     const struct stream_path *path;
     int64_t max_size_bytes;
-    bool sync_never;
 
     int dir_fd, fd; /* -1: not open */
     dev_t device;
     ino_t inode;
-    int64_t first_seq; /* the active file's first line; 0: it has none */
-    int64_t last_seq;  /* the stream's last line written */
-    int64_t end;       /* behind the last whole line written */
-    int64_t size;      /* more than end while a torn line waits for its first write */
-    int64_t synced_end, synced_seq;
-    int64_t before_end, before_seq;     /* where the last sync began */
-    int probation;                      /* so many syncs more are believed only when the disk gives the lines back */
-    int64_t synced_at_us, sync_took_us; /* monotonic */
-    struct sync_beside *beside;         /* NULL: not needed yet, or not to be had */
-    bool syncing;                       /* one is under way beside; what it covers: */
-    int64_t syncing_end, syncing_seq, syncing_since_us;
+    int64_t first_seq;      /* the active file's first line; 0: it has none */
+    int64_t last_seq;       /* the stream's last line written */
+    int64_t end;            /* behind the last whole line written */
+    int64_t size;           /* more than end while a torn line waits for its first write */
+    struct jsonl_sync sync; /* up to where it is on stable storage */
     int64_t rotated_at_us;
     bool distrusted; /* a sync of this inode has failed: it must be sealed before anything else */
     bool rotated;    /* a segment more since the caller last looked */
@@ -73,19 +60,13 @@ bool jsonl_file_begin(struct jsonl_file *, const struct recovery *, int64_t wall
 /* Appends the pending lines and rotates where the size limit says so. Nothing is pending after success. */
 bool jsonl_file_write(struct jsonl_file *, struct pending *);
 
-/* Makes durable what was written: synced_seq is last_seq then. */
+/* Makes durable what was written: sync.synced is there then. */
 bool jsonl_file_sync(struct jsonl_file *);
 
 /* Has it made durable while the caller goes on, where that can be had; else as jsonl_file_sync(). The outcome comes with
- * one of the later calls: jsonl_file_check_sync() takes it where there is one. */
+ * one of the later calls: jsonl_file_check_sync() takes it where there is one. jsonl_sync_fd() says when there is. */
 bool jsonl_file_start_sync(struct jsonl_file *);
 bool jsonl_file_check_sync(struct jsonl_file *);
-int jsonl_file_sync_fd(const struct jsonl_file *); /* readable when there is one; -1: none is under way */
-
-/* When the next sync is due at the latest: CLOCK_MONOTONIC µs; INT64_MAX: everything is synced. Right after a write it may
- * as well come SYNC_PATIENCE_US sooner. */
-enum { SYNC_PATIENCE_US = 5000 };
-int64_t jsonl_file_sync_due(const struct jsonl_file *);
 
 /* Closes the descriptors, writes nothing. A distrusted file stays open until it is sealed, unless for good. */
 void jsonl_file_close(struct jsonl_file *, bool for_good);
