@@ -30,6 +30,13 @@ bool database_error_is_temporary(int rc)
     }
 }
 
+const char *database_error_words(sqlite3 *db, int rc)
+{
+    if (rc == SQLITE_READONLY_DBMOVED)
+        return "the database was renamed, removed or replaced";
+    return (sqlite3_errcode(db) & 0xff) == (rc & 0xff) ? words_of_sqlite(db) : sqlite3_errstr(rc);
+}
+
 static int refuse_open(sqlite3 *db, int rc, const char *path, char *message, size_t message_size)
 {
     struct stat st = {0};

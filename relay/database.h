@@ -34,6 +34,9 @@ int database_roll_back(sqlite3 *db);
  * somebody else's database, or nobody's. */
 bool database_moved(sqlite3 *db);
 
+/* What to say of it: SQLite's words, where they are still about rc. Valid until the next call with db. */
+const char *database_error_words(sqlite3 *db, int rc);
+
 /* Whether the code of a failed statement is one that mends itself: a lock, a full disk, I/O, memory. */
 bool database_error_is_temporary(int rc);
 

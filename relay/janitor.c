@@ -166,10 +166,13 @@ static int adapted(int amount, int least, int most, int64_t took_us)
     return amount;
 }
 
-static enum janitor_result give_up(struct janitor *j)
+/* Keeps what SQLite said, which the rollback would wipe out. rc is what failed. */
+static enum janitor_result give_up(struct janitor *j, int rc)
 {
+    j->error = rc;
+    snprintf(j->words, sizeof j->words, "%s", database_error_words(j->db, rc));
     database_roll_back(j->db);
-    return JANITOR_LATER;
+    return database_error_is_temporary(rc) ? JANITOR_LATER : JANITOR_BROKEN;
 }
 
 static int count_free_pages(struct janitor *j, int *count)
@@ -188,18 +191,21 @@ static enum janitor_result give_back_pages(struct janitor *j)
 {
     int count = 0;
     char sql[64];
-    if (count_free_pages(j, &count) != SQLITE_OK)
-        return JANITOR_LATER;
+    int rc = count_free_pages(j, &count);
+    if (rc != SQLITE_OK)
+        return give_up(j, rc);
     if (count <= JANITOR_SPARE_PAGES)
         return JANITOR_CLEAN;
     count -= JANITOR_SPARE_PAGES;
     snprintf(sql, sizeof sql, "PRAGMA main.incremental_vacuum(%d)", count < j->slice_pages ? count : j->slice_pages);
-    if (sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return JANITOR_LATER;
+    rc = sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     int64_t began_us = clock_monotonic_us();
-    if (sqlite3_exec(j->db, sql, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        return give_up(j);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(j->db, sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return give_up(j, rc);
     j->slice_pages = adapted(j->slice_pages, SLICE_PAGES_MIN, SLICE_PAGES_MAX, clock_monotonic_us() - began_us);
     return JANITOR_MORE;
 }
@@ -207,21 +213,25 @@ static enum janitor_result give_back_pages(struct janitor *j)
 enum janitor_result janitor_slice(struct janitor *j, int64_t now_us)
 {
     struct harvest h;
-    if (database_roll_back(j->db) != SQLITE_OK)
-        return JANITOR_LATER;
-    if (find(j, now_us, &h) != SQLITE_OK) /* a look without the write lock: mostly there is nothing to do */
-        return JANITOR_LATER;
+    int rc = database_moved(j->db) ? SQLITE_READONLY_DBMOVED : database_roll_back(j->db);
+    if (rc == SQLITE_OK)
+        rc = find(j, now_us, &h); /* a look without the write lock: mostly there is nothing to do */
+    if (rc != SQLITE_OK)
+        return give_up(j, rc);
     if (!h.owed_count && !h.logged_count) {
         j->swept_seq = 0;
         return give_back_pages(j);
     }
-    if (sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return JANITOR_LATER;
+    rc = sqlite3_exec(j->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     int64_t began_us = clock_monotonic_us();
-    /* Again under the lock: an operator may have moved a cursor back since. */
-    if (find(j, now_us, &h) != SQLITE_OK || drop(j, &h) != SQLITE_OK ||
-        sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        return give_up(j);
+    if (rc == SQLITE_OK)
+        rc = find(j, now_us, &h); /* again under the lock: an operator may have moved a cursor back since */
+    if (rc == SQLITE_OK)
+        rc = drop(j, &h);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(j->db, "COMMIT", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return give_up(j, rc);
     j->slice_rows = adapted(j->slice_rows, SLICE_ROWS_MIN, JANITOR_SLICE_ROWS, clock_monotonic_us() - began_us);
     if (h.logged_count)
         j->swept_seq = h.logged[h.logged_count - 1];

@@ -21,12 +21,15 @@ struct janitor {
     int64_t swept_seq;  /* change_log up to here has been looked at in this sweep */
     int64_t owed_count; /* rows deleted from outbox, from change_log, since init */
     int64_t logged_count;
+    int error;       /* SQLite's code, after LATER or BROKEN; … */
+    char words[256]; /* … and what it said */
 };
 
 enum janitor_result {
     JANITOR_CLEAN, /* nothing left to reclaim now */
     JANITOR_MORE,  /* a slice is done, there may be another */
-    JANITOR_LATER  /* the database could not be written now (or at all: the ledger will find out) */
+    JANITOR_LATER, /* the database could not be read or written now */
+    JANITOR_BROKEN /* nor will it be, until somebody mends it: a damaged page, a trigger that refuses */
 };
 
 void janitor_init(struct janitor *, sqlite3 *db);

@@ -73,18 +73,19 @@ void ledger_close(struct ledger *l)
     destroy(l);
 }
 
-bool ledger_reclaim(struct ledger *l)
+enum ledger_result ledger_reclaim(struct ledger *l)
 {
     pthread_mutex_lock(&l->mutex);
     l->reclaim_wanted = true;
     l->reclaim_failures = 0;
     l->reclaim_at_us = 0;
+    l->reclaim_result = LEDGER_BROKEN; /* where the ledger ends before it is done */
     pthread_cond_signal(&l->work);
     while (l->reclaim_wanted && !l->ended)
         pthread_cond_wait(&l->done, &l->mutex);
-    bool clean = !l->ended && l->reclaim_failures == 0;
+    enum ledger_result result = l->reclaim_result;
     pthread_mutex_unlock(&l->mutex);
-    return clean;
+    return result;
 }
 
 struct ledger_consumer *ledger_join(struct ledger *l, const struct sink_settings *settings, struct wake *wake)

@@ -28,9 +28,6 @@ int ledger_open(const char *db_path, struct ledger **out, char *message, size_t 
 /* Stops the thread and frees everything. All consumers have left. NULL is fine. */
 void ledger_close(struct ledger *);
 
-/* Reclaims until there is nothing left to reclaim. False: the database could not be written. */
-bool ledger_reclaim(struct ledger *);
-
 /* settings and wake are borrowed until ledger_leave(); wake is poked when the standing is no longer HELD. NULL: out of
  * memory. */
 struct ledger_consumer *ledger_join(struct ledger *, const struct sink_settings *settings, struct wake *wake);
@@ -45,6 +42,10 @@ enum ledger_result {
     LEDGER_BROKEN,     /* it will not work: reason says why */
     LEDGER_INTERRUPTED /* by ledger_interrupt() */
 };
+
+/* Reclaims until there is nothing left to reclaim. LATER: the database could not be written for some 20 s. BROKEN: it
+ * never will be, until somebody mends it. Either was said. */
+enum ledger_result ledger_reclaim(struct ledger *);
 
 /* Registers the consumer where it is new, raises its lease token, and answers its cursor (position is the caller's to
  * free). Waits for the write lock; with patient false one failed attempt is LATER. What was posted before is dropped:

@@ -14,6 +14,9 @@
 #include "settlement.h"
 #include "wal.h"
 
+/* What was said last about reclaiming. */
+enum reclaim_standing { RECLAIM_GOES_ON, RECLAIM_WAITS, RECLAIM_BROKEN };
+
 enum claim_stage { CLAIM_NONE, CLAIM_WANTED, CLAIM_ANSWERED };
 
 struct ledger_consumer {
@@ -51,8 +54,9 @@ struct ledger {
     bool stopping, ended;
     bool hurry; /* somebody waits for a commit */
     bool reclaim_wanted;
-    int reclaim_failures;
-    char reason[SINK_REASON_SIZE]; /* why it ended */
+    int reclaim_failures;              /* in a row */
+    enum ledger_result reclaim_result; /* when it is not wanted any more */
+    char reason[SINK_REASON_SIZE];     /* why it ended */
 
     /* The thread's own. */
     sqlite3 *db;
@@ -63,6 +67,8 @@ struct ledger {
     int64_t retry_us;                    /* the present pause after failures; 0: the last transaction went well */
     int64_t trouble_since_us;
     bool trouble_said;
+    int64_t reclaim_trouble_since_us; /* 0: none */
+    enum reclaim_standing reclaim_said;
 };
 
 void *ledger_thread(void *ledger);

@@ -47,7 +47,7 @@ static void end(struct ledger *l, const char *reason, const char *detail)
 static void failed(struct ledger *l, int rc)
 {
     char words[SINK_REASON_SIZE / 2];
-    snprintf(words, sizeof words, "%s", sqlite3_errmsg(l->db));
+    snprintf(words, sizeof words, "%s", database_error_words(l->db, rc));
     database_roll_back(l->db);
     if ((rc & 0xff) == SQLITE_FULL)
         wal_keeper_relieve(&l->keeper);
@@ -163,7 +163,7 @@ static void commit_posted(struct ledger *l)
     pthread_mutex_lock(&l->mutex);
     release_chain(l, chain, rc == SQLITE_OK);
     int64_t soon = clock_monotonic_us() + RECLAIM_SOON_US;
-    if (rc == SQLITE_OK && soon < l->reclaim_at_us)
+    if (rc == SQLITE_OK && l->reclaim_said != RECLAIM_BROKEN && soon < l->reclaim_at_us)
         l->reclaim_at_us = soon;
 }
 
@@ -241,26 +241,65 @@ static bool is_posted(const struct ledger *l)
     return false;
 }
 
+/* Says once what keeps the janitor from working, and that it works again when it has swept all: with a page damaged in the
+ * middle of change_log much of its work still succeeds. Nobody's deliveries depend on it. */
+static void say_reclaim(struct ledger *l, enum janitor_result result, int64_t began_us)
+{
+    int error = l->janitor.error & 0xff;
+    if (result == JANITOR_CLEAN || result == JANITOR_MORE)
+        l->reclaim_trouble_since_us = 0;
+    else if (!l->reclaim_trouble_since_us)
+        l->reclaim_trouble_since_us = began_us;
+    bool long_enough = error != SQLITE_BUSY || began_us - l->reclaim_trouble_since_us > TROUBLE_SILENT_US;
+    if (result == JANITOR_CLEAN && l->reclaim_said != RECLAIM_GOES_ON) {
+        log_write(LOG_LEVEL_INFO, NULL, "the janitor reclaims again");
+        l->reclaim_said = RECLAIM_GOES_ON;
+    } else if (result == JANITOR_LATER && l->reclaim_said == RECLAIM_GOES_ON && long_enough) {
+        log_write(LOG_LEVEL_WARN, NULL, "reclaiming waits, the database cannot be written now: %s", l->janitor.words);
+        l->reclaim_said = RECLAIM_WAITS;
+    } else if (result == JANITOR_BROKEN && l->reclaim_said != RECLAIM_BROKEN) {
+        log_write(LOG_LEVEL_ERROR, NULL, "cannot reclaim what nobody needs any more: %s%s", l->janitor.words,
+                  error == SQLITE_CORRUPT ? "; PRAGMA integrity_check in the sqlite3 shell says where" : "");
+        l->reclaim_said = RECLAIM_BROKEN;
+    }
+}
+
+/* Whoever waits in ledger_reclaim() hears of it. Holds the mutex. */
+static void answer_reclaim(struct ledger *l, enum ledger_result result)
+{
+    l->reclaim_wanted = false;
+    l->reclaim_result = result;
+    pthread_cond_broadcast(&l->done);
+}
+
 static void reclaim(struct ledger *l)
 {
     pthread_mutex_unlock(&l->mutex);
     int64_t began_us = clock_monotonic_us();
-    enum janitor_result result = database_moved(l->db) ? JANITOR_LATER : janitor_slice(&l->janitor, timestamp_now_us());
+    enum janitor_result result = janitor_slice(&l->janitor, timestamp_now_us());
     if (result == JANITOR_MORE)
         wal_keeper_tend(&l->keeper);
-    else if (result == JANITOR_LATER && sqlite3_errcode(l->db) == SQLITE_FULL)
+    else if (result == JANITOR_LATER && (l->janitor.error & 0xff) == SQLITE_FULL)
         wal_keeper_relieve(&l->keeper);
+    say_reclaim(l, result, began_us);
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&l->mutex);
-    switch (result) {
-    case JANITOR_CLEAN: l->reclaim_at_us = now_us + RECLAIM_IDLE_US; break;
-    case JANITOR_MORE: l->reclaim_at_us = now_us + (now_us - began_us) + RECLAIM_PAUSE_US; break;
-    case JANITOR_LATER: l->reclaim_at_us = now_us + RECLAIM_SOON_US; break;
-    }
     l->reclaim_failures = result == JANITOR_LATER ? l->reclaim_failures + 1 : 0;
-    if (result == JANITOR_CLEAN || l->reclaim_failures > RECLAIM_RETRIES) {
-        l->reclaim_wanted = false;
-        pthread_cond_broadcast(&l->done);
+    switch (result) {
+    case JANITOR_CLEAN:
+        l->reclaim_at_us = now_us + RECLAIM_IDLE_US;
+        answer_reclaim(l, LEDGER_OK);
+        break;
+    case JANITOR_MORE: l->reclaim_at_us = now_us + (now_us - began_us) + RECLAIM_PAUSE_US; break;
+    case JANITOR_LATER:
+        l->reclaim_at_us = now_us + RECLAIM_SOON_US;
+        if (l->reclaim_failures > RECLAIM_RETRIES)
+            answer_reclaim(l, LEDGER_LATER);
+        break;
+    case JANITOR_BROKEN: /* it may be mended while we run */
+        l->reclaim_at_us = now_us + RECLAIM_IDLE_US;
+        answer_reclaim(l, LEDGER_BROKEN);
+        break;
     }
 }
 

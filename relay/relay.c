@@ -166,6 +166,17 @@ static void free_relay(struct relay *r)
     free(r->db_path);
 }
 
+/* Everything is delivered: a signal may end it anywhere. What somebody has to mend decides the exit code, not what the
+ * next run will do. */
+static int reclaim(const struct relay *r, const sigset_t *handled, int code)
+{
+    sigprocmask(SIG_UNBLOCK, handled, NULL);
+    enum ledger_result result = ledger_reclaim(r->ledger);
+    if (result == LEDGER_LATER)
+        log_write(LOG_LEVEL_WARN, NULL, "not all that nobody needs is reclaimed; the next run goes on with it");
+    return result == LEDGER_BROKEN ? EXIT_PERMANENT : code;
+}
+
 int relay_run(struct relay_settings *settings, int argc, char **argv)
 {
     struct relay r = {.argc = argc, .argv = argv, .signal_fd = -1, .notify_fd = -1};
@@ -174,11 +185,9 @@ int relay_run(struct relay_settings *settings, int argc, char **argv)
     if (code == EXIT_DONE) {
         supervise(&r);
         code = slots_exit_code(r.slots);
-        /* What somebody has to mend keeps the janitor from working too, and it would try for long. */
-        if (slots_settings(r.slots)->once && !slots_stopping(r.slots) && code != EXIT_PERMANENT) {
-            sigprocmask(SIG_UNBLOCK, &handled, NULL); /* everything is delivered: a signal may end it anywhere */
-            ledger_reclaim(r.ledger);
-        }
+        /* What somebody has to mend mostly keeps the janitor from working too, and was said. */
+        if (slots_settings(r.slots)->once && !slots_stopping(r.slots) && code != EXIT_PERMANENT)
+            code = reclaim(&r, &handled, code);
     }
     free_relay(&r);
     return code;

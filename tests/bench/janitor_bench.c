@@ -51,7 +51,7 @@ static int reclaim(const char *db)
     char message[512];
     if (ledger_open(db, &ledger, message, sizeof message) != 0)
         bench_die(db, message);
-    bool good = ledger_reclaim(ledger);
+    bool good = ledger_reclaim(ledger) == LEDGER_OK;
     ledger_close(ledger);
     return good ? 0 : 1;
 }

@@ -54,6 +54,30 @@ sql "UPDATE consumer_offsets SET state = 'paused' WHERE consumer = 'shell'"
 relay --stdout --consumer shell --once
 is "a paused consumer is 111" "$code" 111
 
+# A page of change_log that everybody has passed is no page any more: what is new can be delivered, what is old not deleted.
+new_database
+emit 1 'damage here'
+emit 2000
+relay --stdout --consumer shell --once
+outboxctl --db "$DB" set history 0s
+emit 3
+sql 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+at=$(LC_ALL=C grep -abo 'damage here' "$DB" | cut -d: -f1)
+printf '!' | dd of="$DB" bs=1 seek=$((at / 4096 * 4096)) conv=notrunc status=none
+SECONDS=0
+relay --stdout --consumer shell --once
+is "a database that can't be reclaimed from is 100, with everything delivered" "$code $(seqs "$TMP/out")$(acked shell)" \
+    "100 2002 2003 2004 2004"
+is "it says so in one line" "$(grep -c . "$TMP/err")" 1
+like "which is why" "$(cat "$TMP/err")" "error cannot reclaim what nobody needs any more: database disk image is malformed"
+ok "at once ($SECONDS s)" [ "$SECONDS" -lt 5 ]
+start damaged --stdout --consumer shell
+await 20 grep -q 'cannot reclaim' "$TMP/damaged.err"
+emit 1
+ok "a relay that stays delivers what comes" await 20 is_acked shell 2005
+kill "$pid" && ends "$pid"
+is "and has said it once" "$code $(grep -c reclaim "$TMP/damaged.err")" "0 1"
+
 rm -f "$DB"*
 relay --stdout --once
 is "a missing database is 111" "$code" 111

@@ -288,8 +288,8 @@ void relay_commit(bool then_dies)
 
 void relay_reclaim(void)
 {
-    if (running && janitor_slice(&janitor, timestamp_now_us()) == JANITOR_LATER)
-        world_fail("the janitor: %s", sqlite3_errmsg(ledger));
+    if (running && janitor_slice(&janitor, timestamp_now_us()) >= JANITOR_LATER)
+        world_fail("the janitor: %s", janitor.words);
 }
 
 /* ---- Life and death ------------------------------------------------------------------------------------------------- */

@@ -322,6 +322,9 @@ static void a_replaced_database_ends_the_ledger(void **state)
     assert_true(post(b, 5, NULL));
     assert_int_equal(ledger_flush(b->c, 5000), LEDGER_BROKEN);
     assert_int_equal(ledger_standing(b->c), LEDGER_ENDED);
+    struct cursor cursor;
+    assert_int_equal(claim(b, &cursor), LEDGER_BROKEN);
+    assert_non_null(strstr(b->reason, "was renamed, removed or replaced"));
     assert_int_equal(rename(away, b->f->path), 0);
     assert_string_equal(row(b), "0 - 1");
 }
@@ -375,7 +378,7 @@ static void what_is_acknowledged_is_reclaimed(void **state)
     emit_events(b->f, "k", 3);
     assert_true(post(b, 103, NULL));
     assert_int_equal(ledger_flush(b->c, 5000), LEDGER_OK);
-    assert_true(ledger_reclaim(b->ledger));
+    assert_int_equal(ledger_reclaim(b->ledger), LEDGER_OK);
     assert_true(is_reclaimed(b));
 }
 
