@@ -15,6 +15,7 @@ struct scan {
     struct buffer *out; /* NULL: check only */
     const char *reason; /* of the failure at p */
     int depth, depth_max;
+    bool in_object;                                    /* the innermost bracket */
     uint8_t is_object[(JSON_EVENT_DEPTH_MAX + 7) / 8]; /* by depth */
 };
 
@@ -35,8 +36,7 @@ static void replace(struct scan *s, size_t n, const char *by)
     s->copied = s->p;
 }
 
-/* The next byte that isn't white space, NUL at the end (a NUL in the text fits nowhere either). */
-static inline unsigned char peek(struct scan *s)
+static unsigned char peek_behind_space(struct scan *s)
 {
     while (s->p < s->end) {
         if (*s->p == '\n' || *s->p == '\r')
@@ -47,6 +47,15 @@ static inline unsigned char peek(struct scan *s)
             return *s->p;
     }
     return 0;
+}
+
+/* The next byte that isn't white space, NUL at the end (a NUL in the text fits nowhere either). */
+static inline unsigned char peek(struct scan *s)
+{
+    const unsigned char *p = s->p;
+    if (p == s->end || *p <= ' ')
+        return peek_behind_space(s);
+    return *p;
 }
 
 /* ---- Strings ------------------------------------------------------------------------------------------------------ */
@@ -186,14 +195,17 @@ static bool open_bracket(struct scan *s, bool object)
     uint8_t bit = (uint8_t)(1u << s->depth % 8), *byte = &s->is_object[s->depth / 8];
     uint8_t outer = s->depth % 8 ? *byte & (uint8_t)(bit - 1) : 0;
     *byte = object ? outer | bit : outer;
+    s->in_object = object;
     s->depth++;
     s->p++;
     return true;
 }
 
-static inline bool in_object(const struct scan *s)
+static void close_bracket(struct scan *s)
 {
-    return s->is_object[(s->depth - 1) / 8] >> (s->depth - 1) % 8 & 1;
+    int outer = --s->depth - 1;
+    s->in_object = outer >= 0 && (s->is_object[outer / 8] >> outer % 8 & 1);
+    s->p++;
 }
 
 static bool scan_name(struct scan *s)
@@ -211,15 +223,15 @@ static bool scan_name(struct scan *s)
 /* After a value: closes what ends here. *more: a value is next. */
 static bool scan_ends(struct scan *s, bool *more)
 {
-    for (; s->depth > 0; s->depth--, s->p++) {
+    for (; s->depth > 0; close_bracket(s)) {
         unsigned char byte = peek(s);
         if (byte == ',') {
             s->p++;
             *more = true;
-            return !in_object(s) || scan_name(s);
+            return !s->in_object || scan_name(s);
         }
-        if (byte != (in_object(s) ? '}' : ']'))
-            return fail(s, in_object(s) ? "',' or '}' expected" : "',' or ']' expected");
+        if (byte != (s->in_object ? '}' : ']'))
+            return fail(s, s->in_object ? "',' or '}' expected" : "',' or ']' expected");
     }
     *more = false;
     return true;
@@ -269,6 +281,7 @@ static bool scan(const char *text, size_t size, int depth_max, struct buffer *ou
     s.end = s.start + size;
     s.out = out;
     s.depth = 0;
+    s.in_object = false;
     s.depth_max = depth_max;
     if (!scan_document(&s)) {
         if (error)

@@ -10,34 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "decimal.h"
 #include "json_plain.h"
 #include "utf8.h"
 
 enum { ESCAPE_SIZE = 6, WORD_SIZE = 8 };
 
-static const char DIGIT_PAIRS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                                  "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                                  "8081828384858687888990919293949596979899";
-
 /* ---- Numbers ------------------------------------------------------------------------------------------------------ */
-
-enum { INTEGER_SIZE = 20 }; /* the digits of UINT64_MAX; those of INT64_MIN with its sign */
-
-/* Writes the digits so that they end before end; returns where they begin. */
-static char *digits_before(char *end, uint64_t value)
-{
-    for (; value >= 100; value /= 100)
-        memcpy(end -= 2, DIGIT_PAIRS + value % 100 * 2, 2);
-    if (value >= 10)
-        return memcpy(end - 2, DIGIT_PAIRS + value * 2, 2);
-    *--end = (char)('0' + value);
-    return end;
-}
 
 void json_write_int(struct buffer *b, int64_t value)
 {
-    char text[INTEGER_SIZE], *end = text + sizeof text;
-    char *start = digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    char text[DECIMAL_SIZE], *end = text + sizeof text;
+    char *start = decimal_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 
     if (value < 0)
         *--start = '-';

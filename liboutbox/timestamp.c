@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "decimal.h"
+
 enum { DAYS_PER_ERA = 146097, DAYS_TO_1970 = 719468 /* from 0000-03-01 */ };
 static const int64_t US_PER_DAY = INT64_C(86400) * 1000000;
 
@@ -32,13 +34,6 @@ static struct date date_of(int64_t days_since_1970)
     };
 }
 
-static char *put_pair(char *to, int value)
-{
-    to[0] = (char)('0' + value / 10);
-    to[1] = (char)('0' + value % 10);
-    return to + 2;
-}
-
 static char *put_digits(char *to, int value, int digits)
 {
     for (int i = digits - 1; i >= 0; i--, value /= 10)
@@ -49,7 +44,7 @@ static char *put_digits(char *to, int value, int digits)
 static char *put_year(char *to, int64_t year)
 {
     if (year >= 0 && year <= 9999)
-        return put_pair(put_pair(to, (int)year / 100), (int)year % 100);
+        return decimal_pair(decimal_pair(to, (unsigned)year / 100), (unsigned)year % 100);
     if (year < 0)
         *to++ = '-';
     else
@@ -68,23 +63,23 @@ int timestamp_format(char out[TIMESTAMP_SIZE], int64_t us)
         day--;
     }
     struct date date = date_of(day);
-    int seconds = (int)(of_day / 1000000), micros = (int)(of_day % 1000000);
+    unsigned seconds = (unsigned)(of_day / 1000000), micros = (unsigned)(of_day % 1000000);
     char *to = put_year(out, date.year);
 
     *to++ = '-';
-    to = put_pair(to, date.month);
+    to = decimal_pair(to, (unsigned)date.month);
     *to++ = '-';
-    to = put_pair(to, date.day);
+    to = decimal_pair(to, (unsigned)date.day);
     *to++ = 'T';
-    to = put_pair(to, seconds / 3600);
+    to = decimal_pair(to, seconds / 3600);
     *to++ = ':';
-    to = put_pair(to, seconds / 60 % 60);
+    to = decimal_pair(to, seconds / 60 % 60);
     *to++ = ':';
-    to = put_pair(to, seconds % 60);
+    to = decimal_pair(to, seconds % 60);
     *to++ = '.';
-    to = put_pair(to, micros / 10000);
-    to = put_pair(to, micros / 100 % 100);
-    to = put_pair(to, micros % 100);
+    to = decimal_pair(to, micros / 10000);
+    to = decimal_pair(to, micros / 100 % 100);
+    to = decimal_pair(to, micros % 100);
     *to++ = 'Z';
     *to = '\0';
     return (int)(to - out);

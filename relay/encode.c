@@ -5,6 +5,7 @@
  */
 #include "encode.h"
 
+#include "decimal.h"
 #include "json_plain.h"
 #include "json_scan.h"
 #include "json_write.h"
@@ -34,20 +35,16 @@ static void put_text(struct buffer *b, const char *prefix, const char *text, siz
 /* A seq's digits, for all the places where it stands. */
 struct seq_text {
     int64_t seq;
-    char digits[20]; /* with leading zeros, so that sequences sort as text */
-    size_t zeros;    /* how many */
+    char digits[DECIMAL_SIZE]; /* with leading zeros, so that sequences sort as text */
+    size_t zeros;              /* how many */
 };
 
 static struct seq_text seq_text(int64_t seq)
 {
     struct seq_text t = {.seq = seq};
-    uint64_t rest = seq < 0 ? 0 : (uint64_t)seq;
-    size_t at = sizeof t.digits;
 
     memset(t.digits, '0', sizeof t.digits);
-    for (; rest > 0; rest /= 10)
-        t.digits[--at] = (char)('0' + rest % 10);
-    t.zeros = at < sizeof t.digits ? at : at - 1;
+    t.zeros = (size_t)(decimal_before(t.digits + sizeof t.digits, seq < 0 ? 0 : (uint64_t)seq) - t.digits);
     return t;
 }
 

@@ -2,11 +2,12 @@
 #include "event_select.h"
 #include "json_write.h"
 
-/* The result columns, in order. before, payload and KEEP are the operator's where there are expressions. */
+/* The result columns, in order. before and payload are the operator's where there are expressions; KEEP is only there
+ * with a filter. */
 enum column { SEQ, TOPIC, TABLE_NAME, KEY, OP, REVISION, BEFORE, PAYLOAD, HEADERS, ORDERING_KEY, CREATED_AT, KEEP };
 
 static const char sql_head[] = "SELECT seq, topic, table_name, key, op, revision, ";
-static const char sql_middle[] = ", headers, ordering_key, created_at, ";
+static const char sql_middle[] = ", headers, ordering_key, created_at";
 static const char sql_from[] = " FROM main.";
 static const char sql_range[] = " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
 
@@ -46,7 +47,10 @@ int event_select_prepare(sqlite3 *db, const char *table, const struct sink_setti
     buffer_append_text(&sql, ", ");
     append_guarded(&sql, payload, filter);
     buffer_append_text(&sql, sql_middle);
-    append_guarded(&sql, "1", filter);
+    if (filter) {
+        buffer_append_text(&sql, ", ");
+        append_guarded(&sql, "1", filter);
+    }
     buffer_append_text(&sql, sql_from);
     buffer_append_text(&sql, table);
     buffer_append_text(&sql, sql_range);
@@ -70,7 +74,7 @@ int64_t event_select_seq(sqlite3_stmt *st)
 
 bool event_select_wanted(sqlite3_stmt *st)
 {
-    return sqlite3_column_int(st, KEEP) != 0;
+    return sqlite3_column_count(st) <= KEEP || sqlite3_column_int(st, KEEP) != 0;
 }
 
 static const char *text_column(sqlite3_stmt *st, enum column i, size_t *size)
@@ -104,7 +108,6 @@ static void read_payload(sqlite3_stmt *st, struct buffer *number, outbox_event *
 bool event_select_row(sqlite3_stmt *st, struct buffer *number, struct source_row *row)
 {
     outbox_event *e = &row->event;
-    e->seq = sqlite3_column_int64(st, SEQ);
     e->topic = text_column(st, TOPIC, &e->topic_size);
     e->table = text_column(st, TABLE_NAME, &e->table_size);
     e->key = text_column(st, KEY, &e->key_size);

@@ -24,7 +24,7 @@ void event_select_bind(sqlite3_stmt *st, int64_t after, int64_t upto, int limit)
 int64_t event_select_seq(sqlite3_stmt *st);
 bool event_select_wanted(sqlite3_stmt *st); /* the filter's word */
 
-/* Fills all of row->event but prev and id. It points into SQLite's memory, a payload that plain SQL stored as a number
+/* Fills all of row->event but seq, prev and id. It points into SQLite's memory, a payload that plain SQL stored as a number
  * into number: gone at the next step. False: out of memory, and what is NULL in it may not be so in the row. */
 bool event_select_row(sqlite3_stmt *st, struct buffer *number, struct source_row *row);
 

@@ -9,6 +9,8 @@
 
 #include <openssl/params.h>
 
+#include "decimal.h"
+
 enum { MAC_SIZE = 32, DIGITS = 44 };
 
 bool signer_init(struct signer *s, const struct webhook_settings *settings)
@@ -52,14 +54,11 @@ static bool mac_of(EVP_MAC_CTX *keyed, const char *head, size_t head_size, const
 /* `ID.TIMESTAMP.`, its size; 0: too long. */
 static size_t head_of(char *head, size_t room, const char *id, int64_t timestamp_s)
 {
-    char digits[24], *end = digits + sizeof digits, *at = end;
+    char digits[DECIMAL_SIZE + 2], *end = digits + sizeof digits, *at = end;
     size_t id_size = strlen(id);
-    uint64_t rest = (uint64_t)timestamp_s;
 
     *--at = '.';
-    do
-        *--at = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
+    at = decimal_before(at, (uint64_t)timestamp_s);
     *--at = '.';
     size_t size = id_size + (size_t)(end - at);
     if (timestamp_s < 0 || size > room)

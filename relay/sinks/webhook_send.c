@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "decimal.h"
 #include "timestamp.h"
 
 enum { REREAD_PAUSE_US = 1000000 };
@@ -110,12 +111,9 @@ static bool gather(struct sink *s, struct batch *b, int64_t now_us)
 
 static void event_id(const char *source, int64_t seq, char id[BATCH_ID_SIZE])
 {
-    char digits[24], *end = digits + sizeof digits, *at = end;
+    char digits[DECIMAL_SIZE], *end = digits + sizeof digits, *at = decimal_before(end, (uint64_t)seq);
     size_t size = strlen(source);
 
-    do
-        *--at = (char)('0' + seq % 10);
-    while ((seq /= 10) > 0);
     memcpy(id, source, size);
     id[size] = '-';
     memcpy(id + size + 1, at, (size_t)(end - at));
