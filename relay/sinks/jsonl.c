@@ -6,7 +6,6 @@
  * memory is dropped, and the way back is the one after a crash: open(), from the disk.
  *
  * What is on the disk is judged by jsonl_recover.c, changed by jsonl_file.c; here it is decided when, and what is said.
- * Invariant: durable_seq never passes an event whose line is not durable.
  */
 #include "sinks/jsonl.h"
 
@@ -22,6 +21,7 @@
 #include "lock.h"
 #include "sinks/jsonl_ahead.h"
 #include "sinks/jsonl_file.h"
+#include "sinks/jsonl_progress.h"
 #include "sinks/retention.h"
 #include "sinks/trouble.h"
 #include "timestamp.h"
@@ -40,6 +40,7 @@ struct sink {
     struct jsonl_file file;
     struct pending pending;
     struct jsonl_ahead ahead;
+    struct jsonl_progress progress;
     struct trouble trouble;
     char said_note[SINK_REASON_SIZE], said_keeping[SINK_REASON_SIZE];
 
@@ -48,15 +49,6 @@ struct sink {
     bool reopen_wanted;
     int64_t retry_at_us;     /* while closed */
     int64_t retention_at_us; /* INT64_MAX: everything is kept */
-    int64_t put_seq;         /* of the last line encoded: the next one's prev */
-    int64_t passed_seq;      /* the last seq put or skipped */
-    int64_t durable_seq;     /* everything up to it is durable, or filtered out */
-    int64_t syncing_seq;     /* will be durable_seq once the sync under way has ended well */
-    int64_t after_seq;       /* what is left of the stream begins after it */
-
-    int64_t recorded_seq; /* as the ledger was told last */
-    struct jsonl_position recorded;
-    char position[JSONL_POSITION_SIZE];
 };
 
 static int64_t now_us(const struct sink *sink)
@@ -188,14 +180,7 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
     const struct jsonl_settings *keep = sink->settings;
     bool keeps_all = keep->keep_count <= 0 && keep->keep_size_bytes <= 0 && keep->keep_age_us <= 0;
 
-    sink->recorded_seq = cursor->acked_seq;
-    bool turned_back = found->acked_seq < cursor->acked_seq; /* catching up again is news */
-    if (!jsonl_position_parse(cursor->position, &sink->recorded) || turned_back)
-        sink->recorded = (struct jsonl_position){-1, -1};
-    cursor->acked_seq = found->acked_seq;
-    sink->put_seq = found->last_seq;
-    sink->passed_seq = sink->durable_seq = sink->syncing_seq = found->acked_seq;
-    sink->after_seq = found->after_seq;
+    jsonl_progress_begin(&sink->progress, found, cursor);
     sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
     sink->is_open = sink->was_open = true;
     sink->reopen_wanted = false;
@@ -260,14 +245,14 @@ static void took(struct sink *sink, int64_t seq, const char *error)
         log_delivery(LOG_LEVEL_WARN, sink->context->settings->consumer, seq, 0, "delivered", "without its payload: %s",
                      error);
     pending->lines[pending->count++] = (struct pending_line){pending->text.size, seq};
-    sink->put_seq = sink->passed_seq = seq;
+    jsonl_progress_put(&sink->progress, seq);
 }
 
 static enum sink_result put(struct sink *sink, const struct source_row *row)
 {
     const char *error = NULL;
 
-    if (!jsonl_encode(&sink->pending.text, sink->context, row, sink->put_seq, &error))
+    if (!jsonl_encode(&sink->pending.text, sink->context, row, sink->progress.put_seq, &error))
         return lack_memory(sink);
     took(sink, row->event.seq, error);
     return SINK_OK;
@@ -282,7 +267,7 @@ static enum sink_result put_prepared(struct sink *sink, void *item)
 {
     struct ahead_line *line = item;
     struct buffer *text = &sink->pending.text;
-    bool follows = line->prev == sink->put_seq;
+    bool follows = line->prev == sink->progress.put_seq;
 
     if (follows)
         buffer_append(text, line->page->text.data + line->begin, line->end - line->begin);
@@ -308,12 +293,12 @@ static void discard(struct sink *sink, void *item)
 
 static void prepare_more(struct sink *sink)
 {
-    jsonl_ahead_begin(&sink->ahead, sink->put_seq);
+    jsonl_ahead_begin(&sink->ahead, sink->progress.put_seq);
 }
 
 static void skip(struct sink *sink, int64_t seq)
 {
-    sink->passed_seq = seq;
+    jsonl_progress_skip(&sink->progress, seq);
 }
 
 /* ---- Delivering -------------------------------------------------------------------------------------------------- */
@@ -333,7 +318,7 @@ static void retain(struct sink *sink)
         snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
     else
         retention_apply(&keep, sink->ops, sink->file.dir_fd, sink->path.stem, sink->file.end, read_seq,
-                        timestamp_now_us(), &sink->after_seq, reason, sizeof reason);
+                        timestamp_now_us(), &sink->progress.after_seq, reason, sizeof reason);
     if (reason[0] && strcmp(reason, sink->said_keeping) != 0)
         log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
                   sink->path.given, reason);
@@ -353,12 +338,10 @@ static bool sync_due(const struct sink *sink, bool wrote)
  * is pending. */
 static void look_at_sync(struct sink *sink)
 {
-    int64_t durable_seq = sink->file.sync.synced.end == sink->file.end ? sink->passed_seq : sink->syncing_seq;
+    const struct jsonl_sync *sync = &sink->file.sync;
 
-    if (sink->file.sync.under_way || durable_seq <= sink->durable_seq)
-        return;
-    good_again(sink);
-    sink->durable_seq = durable_seq;
+    if (!sync->under_way && jsonl_progress_synced(&sink->progress, sync->synced.end == sink->file.end))
+        good_again(sink);
 }
 
 /* now: everything is durable when it returns. Else a sync that is due goes on beside what comes next. */
@@ -375,7 +358,7 @@ static enum sink_result deliver(struct sink *sink, bool now)
     if (good && now)
         good = jsonl_file_sync(file);
     else if (good && sync_due(sink, wrote)) {
-        sink->syncing_seq = sink->passed_seq;
+        jsonl_progress_sync(&sink->progress);
         good = jsonl_file_start_sync(file);
     }
     if (!good) {
@@ -426,21 +409,9 @@ static int64_t due(const struct sink *sink)
     return sync_at_us < sink->retention_at_us ? sync_at_us : sink->retention_at_us;
 }
 
-/* Lines that are written again were acknowledged before: the ledger hears nothing until its own cursor is passed. Were
- * it turned back, a crash would leave a cursor whose events are no longer owed. */
 static bool settle(struct sink *sink, struct settlement *out)
 {
-    struct jsonl_position now = {sink->file.sync.synced.seq, sink->after_seq};
-
-    if (!sink->is_open || sink->durable_seq < sink->recorded_seq)
-        return false;
-    if (sink->durable_seq == sink->recorded_seq && now.seq == sink->recorded.seq && now.after == sink->recorded.after)
-        return false;
-    sink->recorded_seq = sink->durable_seq;
-    sink->recorded = now;
-    jsonl_position_format(sink->position, &now);
-    *out = (struct settlement){.acked_seq = sink->durable_seq, .position = sink->position};
-    return true;
+    return sink->is_open && jsonl_progress_settle(&sink->progress, sink->file.sync.synced.seq, out);
 }
 
 static int64_t retrying(const struct sink *sink)
