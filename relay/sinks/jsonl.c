@@ -5,23 +5,18 @@
  * lag, or lose its last word in a crash: open() believes the file, not the cursor. Where a step fails, all that is in
  * memory is dropped, and the way back is the one after a crash: open(), from the disk.
  *
- * What is on the disk is judged by jsonl_recover.c, changed by jsonl_file.c; here it is decided when, and what is said.
+ * What is on the disk is found by jsonl_stream.c, changed by jsonl_file.c; here it is decided when, and what is said.
  */
 #include "sinks/jsonl.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "lock.h"
 #include "sinks/jsonl_ahead.h"
-#include "sinks/jsonl_file.h"
 #include "sinks/jsonl_progress.h"
+#include "sinks/jsonl_stream.h"
 #include "sinks/retention.h"
 #include "sinks/trouble.h"
 #include "timestamp.h"
@@ -35,16 +30,14 @@ struct sink {
     const struct sink_context *context;
     const struct jsonl_settings *settings;
     const struct file_ops *ops;
-    struct stream_path path;
-    struct lock lock;
-    struct jsonl_file file;
+    struct jsonl_stream stream;
     struct pending pending;
     struct jsonl_ahead ahead;
     struct jsonl_progress progress;
     struct trouble trouble;
-    char said_note[SINK_REASON_SIZE], said_keeping[SINK_REASON_SIZE];
+    char said_keeping[SINK_REASON_SIZE];
 
-    bool is_open, was_open;
+    bool is_open;
     bool cannot_write; /* a disk may let a file be opened and still be full: only a line written ends the trouble */
     bool reopen_wanted;
     int64_t retry_at_us;     /* while closed */
@@ -65,9 +58,8 @@ struct sink *jsonl_create(const struct sink_context *context, const struct file_
     sink->context = context;
     sink->settings = &context->settings->jsonl;
     sink->ops = ops;
-    sink->lock.fd = -1;
     sink->retention_at_us = INT64_MAX;
-    jsonl_file_init(&sink->file, ops, &sink->path, sink->settings->max_size_bytes, sink->settings->sync_never);
+    jsonl_stream_init(&sink->stream, context, ops);
     return sink;
 }
 
@@ -100,79 +92,17 @@ static enum sink_result later(struct sink *sink, const struct trouble_pace *pace
 
 static void good_again(struct sink *sink)
 {
-    trouble_over(&sink->trouble, sink->context->settings->consumer, sink->path.given);
+    trouble_over(&sink->trouble, sink->context->settings->consumer, sink->stream.path.given);
     sink->cannot_write = false;
-}
-
-/* At the very start these are mistakes to be mended by hand; later they may pass: a directory is mounted again. */
-static bool is_permanent(const struct sink *sink, int error)
-{
-    if (sink->was_open)
-        return false;
-    switch (error) {
-    case 0: /* not a regular file */
-    case EACCES:
-    case EPERM:
-    case ENOENT:
-    case ENOTDIR:
-    case EISDIR:
-    case ELOOP:
-    case ENXIO:
-    case ENAMETOOLONG:
-    case EROFS: return true;
-    default: return false;
-    }
 }
 
 static enum sink_result file_failed(struct sink *sink)
 {
-    const struct file_fault *fault = &sink->file.fault;
-
-    snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s%s%s", sink->path.given, fault->what,
-             fault->error ? ": " : "", fault->error ? strerror(fault->error) : "");
-    return is_permanent(sink, fault->error) ? SINK_BROKEN : later(sink, &retry_pace);
+    jsonl_stream_say_fault(&sink->stream);
+    return later(sink, &retry_pace);
 }
 
 /* ---- Opening ----------------------------------------------------------------------------------------------------- */
-
-/* A lock file that was removed with its directory holds nobody back any more. */
-static bool lock_is_current(const struct sink *sink)
-{
-    struct stat held, there;
-
-    return sink->lock.fd >= 0 && fstat(sink->lock.fd, &held) == 0 && stat(sink->path.lock, &there) == 0 &&
-           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
-}
-
-static enum sink_result hold_lock(struct sink *sink)
-{
-    char holder[128];
-
-    if (lock_is_current(sink))
-        return SINK_OK;
-    lock_release(&sink->lock);
-    switch (lock_try(&sink->lock, sink->path.lock)) {
-    case LOCK_HELD: return SINK_OK;
-    case LOCK_TAKEN:
-        lock_holder(sink->path.lock, holder, sizeof holder);
-        snprintf(sink->context->reason, SINK_REASON_SIZE, "%s is being written by %s: waiting", sink->path.given,
-                 holder);
-        return later(sink, &held_pace);
-    case LOCK_ERROR: break;
-    }
-    sink->file.fault = (struct file_fault){"its lock file", errno};
-    return file_failed(sink);
-}
-
-static enum sink_result take_path(struct sink *sink)
-{
-    if (sink->path.given || stream_path_init(&sink->path, sink->settings->path))
-        return SINK_OK;
-    int error = errno;
-    stream_path_fini(&sink->path);
-    snprintf(sink->context->reason, SINK_REASON_SIZE, "%s: %s", sink->settings->path, strerror(error));
-    return error == ENOMEM ? later(sink, &retry_pace) : SINK_BROKEN;
-}
 
 /* Everything the disk and the database say, put to use. */
 static void go_on(struct sink *sink, const struct recovery *found, struct cursor *cursor)
@@ -182,7 +112,7 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
 
     jsonl_progress_begin(&sink->progress, found, cursor);
     sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
-    sink->is_open = sink->was_open = true;
+    sink->is_open = true;
     sink->reopen_wanted = false;
     if (!sink->cannot_write)
         good_again(sink);
@@ -191,34 +121,12 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
 static enum sink_result open_stream(struct sink *sink, struct cursor *cursor)
 {
     struct recovery found;
-    struct recover_input in = {
-        .path = &sink->path,
-        .context = sink->context,
-        .cursor = cursor,
-        .proven_seq = sink->was_open ? sink->file.sync.synced.seq : 0,
-        .sync_never = sink->settings->sync_never,
-    };
-    enum sink_result result = take_path(sink);
 
     drop(sink);
+    enum sink_result result = jsonl_stream_open(&sink->stream, cursor, &found);
     if (result == SINK_OK)
-        result = hold_lock(sink);
-    if (result != SINK_OK)
-        return result;
-    if (!jsonl_file_look(&sink->file))
-        return file_failed(sink);
-    in.dir_fd = sink->file.dir_fd;
-    in.fd = sink->file.fd;
-    result = jsonl_recover(&in, &found);
-    if (result != SINK_OK)
-        return result == SINK_LATER ? later(sink, &retry_pace) : result;
-    if (!jsonl_file_begin(&sink->file, &found, timestamp_now_us()))
-        return file_failed(sink);
-    if (found.note[0] && strcmp(found.note, sink->said_note) != 0)
-        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s", found.note);
-    memcpy(sink->said_note, found.note, sizeof sink->said_note);
-    go_on(sink, &found, cursor);
-    return SINK_OK;
+        go_on(sink, &found, cursor);
+    return result == SINK_LATER ? later(sink, sink->stream.is_taken ? &held_pace : &retry_pace) : result;
 }
 
 /* ---- Taking events ----------------------------------------------------------------------------------------------- */
@@ -308,7 +216,7 @@ static void retain(struct sink *sink)
 {
     const struct jsonl_settings *settings = sink->settings;
     const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
-    const char *path = sink->path.absolute;
+    const char *path = sink->stream.path.absolute;
     char *resolved = realpath(path, NULL); /* a reader may have registered with symbolic links followed */
     char reason[SINK_REASON_SIZE] = "";
     int64_t read_seq = 0;
@@ -317,11 +225,11 @@ static void retain(struct sink *sink)
     if (retention_read_seq(sink->context->db, path, resolved ? resolved : path, &read_seq) != SQLITE_OK)
         snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
     else
-        retention_apply(&keep, sink->ops, sink->file.dir_fd, sink->path.stem, sink->file.end, read_seq,
-                        timestamp_now_us(), &sink->progress.after_seq, reason, sizeof reason);
+        retention_apply(&keep, sink->ops, sink->stream.file.dir_fd, sink->stream.path.stem, sink->stream.file.end,
+                        read_seq, timestamp_now_us(), &sink->progress.after_seq, reason, sizeof reason);
     if (reason[0] && strcmp(reason, sink->said_keeping) != 0)
         log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
-                  sink->path.given, reason);
+                  sink->stream.path.given, reason);
     memcpy(sink->said_keeping, reason, sizeof reason);
     free(resolved);
 }
@@ -330,7 +238,7 @@ static void retain(struct sink *sink)
  * would wait for this one, is not soon. */
 static bool sync_due(const struct sink *sink, bool wrote)
 {
-    int64_t due_us = jsonl_sync_due(&sink->file.sync, sink->file.end);
+    int64_t due_us = jsonl_sync_due(&sink->stream.file.sync, sink->stream.file.end);
     return sink->settings->sync_never || now_us(sink) >= due_us - (wrote ? SYNC_PATIENCE_US : 0);
 }
 
@@ -338,16 +246,16 @@ static bool sync_due(const struct sink *sink, bool wrote)
  * is pending. */
 static void look_at_sync(struct sink *sink)
 {
-    const struct jsonl_sync *sync = &sink->file.sync;
+    const struct jsonl_sync *sync = &sink->stream.file.sync;
 
-    if (!sync->under_way && jsonl_progress_synced(&sink->progress, sync->synced.end == sink->file.end))
+    if (!sync->under_way && jsonl_progress_synced(&sink->progress, sync->synced.end == sink->stream.file.end))
         good_again(sink);
 }
 
 /* now: everything is durable when it returns. Else a sync that is due goes on beside what comes next. */
 static enum sink_result deliver(struct sink *sink, bool now)
 {
-    struct jsonl_file *file = &sink->file;
+    struct jsonl_file *file = &sink->stream.file;
 
     if (!sink->is_open)
         return SINK_LATER;
@@ -380,9 +288,9 @@ static enum sink_result push(struct sink *sink)
         sink->retry_at_us = now_us(sink);
         return SINK_LATER;
     }
-    if (sink->retention_at_us != INT64_MAX && (sink->file.rotated || now_us(sink) >= sink->retention_at_us))
+    if (sink->retention_at_us != INT64_MAX && (sink->stream.file.rotated || now_us(sink) >= sink->retention_at_us))
         retain(sink);
-    sink->file.rotated = false;
+    sink->stream.file.rotated = false;
     return SINK_OK;
 }
 
@@ -395,7 +303,7 @@ static enum sink_result finish(struct sink *sink)
 static void wait(struct sink *sink, int wake_fd, int timeout_ms)
 {
     struct pollfd fds[] = {{.fd = wake_fd, .events = POLLIN},
-                           {.fd = jsonl_sync_fd(&sink->file.sync), .events = POLLIN}};
+                           {.fd = jsonl_sync_fd(&sink->stream.file.sync), .events = POLLIN}};
     poll(fds, 2, timeout_ms);
 }
 
@@ -405,13 +313,13 @@ static int64_t due(const struct sink *sink)
         return sink->retry_at_us;
     if (sink->reopen_wanted)
         return 0;
-    int64_t sync_at_us = jsonl_sync_due(&sink->file.sync, sink->file.end);
+    int64_t sync_at_us = jsonl_sync_due(&sink->stream.file.sync, sink->stream.file.end);
     return sync_at_us < sink->retention_at_us ? sync_at_us : sink->retention_at_us;
 }
 
 static bool settle(struct sink *sink, struct settlement *out)
 {
-    return sink->is_open && jsonl_progress_settle(&sink->progress, sink->file.sync.synced.seq, out);
+    return sink->is_open && jsonl_progress_settle(&sink->progress, sink->stream.file.sync.synced.seq, out);
 }
 
 static int64_t retrying(const struct sink *sink)
@@ -429,11 +337,9 @@ static void close_stream(struct sink *sink)
 {
     if (!sink)
         return;
-    jsonl_file_close(&sink->file, true);
-    lock_release(&sink->lock);
+    jsonl_stream_close(&sink->stream);
     buffer_free(&sink->pending.text);
     jsonl_ahead_fini(&sink->ahead);
-    stream_path_fini(&sink->path);
     free(sink);
 }
 
