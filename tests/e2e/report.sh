@@ -28,7 +28,7 @@ program dies 139 'ok 1 - fine' '1..1'
 scorecard() {
     printf '%s\n' 'R01  good:a value of $seconds s is kept' 'R02  good' 'R02  bad' 'R03  bad:fine' 'R04  skips' 'R05  short' \
         'R06  dies' 'R07  absent' 'R08  good' 'R08  -- the other half' 'R09  -- none' 'R10  good' 'R10  skips:mounts' \
-        'R11  slow' 'R12  good:words of the script' 'R13  bad:words of the script' 'R14  make teeth' 'R15  make asan'
+        'R11  slow' 'R16  slow COUNT=3' 'R17  slow COUNT=30' 'R12  good:words of the script' 'R13  bad:words of the script' 'R14  make teeth' 'R15  make asan'
 }
 scorecard >tests/scorecard
 sed 's/ .*//' tests/scorecard | sort -u | sed 's/$/  what | it asks/' >tests/rows
@@ -38,7 +38,7 @@ chmod +x tests/torture/*
 
 row() { sed -n "s/^| $1 | what .| it asks | //p" tests/RESULTS.md; }
 said=$(tests/report)
-is 'a failed row fails the report' "$? $said" '1 scorecard: 3 passed, 2 in part, 4 FAILED, 6 not run'
+is 'a failed row fails the report' "$? $said" '1 scorecard: 3 passed, 2 in part, 4 FAILED, 8 not run'
 is 'a check is found by its words, values put in' "$(row R01)" 'passed | good (1 check) |'
 is 'one failed test fails its row' "$(row R02)" 'FAILED | good (2 checks), bad (2 checks); bad: broken |'
 is 'but no row that does not name it' "$(row R03)" 'passed | bad (1 check) |'
@@ -59,6 +59,8 @@ SEED=5 COUNT=3 bash tests/torture/run slow >/dev/null
 echo '39 of 40 caught, 1 explained, 0 survived.' | tests/results teeth
 tests/report >/dev/null
 is 'an experiment has its seed, and says that it was smaller' "$(row R11)" 'passed | **slow** (1 check, seed 5, COUNT=3 only) |'
+is 'of the size that a row asks for it is whole' "$(row R16)" 'passed | **slow** (1 check, seed 5, COUNT=3) |'
+is 'and of another it was not run' "$(row R17)" 'not run | slow was not run with COUNT=30 |'
 is 'the torture section has it, and what was not run' "$(grep -oE '^\| (slow|never) \| [a-z ]+ \||^ +7 kills' tests/RESULTS.md | paste -sd' ')" \
     '| never | not run | | slow | passed |     7 kills'
 like "and the oracles' verdicts" "$(cat tests/RESULTS.md)" "verdicts: O1 1 times kept, 0 broken; O5 0 times kept, 1 broken."

@@ -11,7 +11,8 @@
  * So after a kill at any moment: OK ⊆ what was committed ⊆ OK ∪ MAYBE, and VOID has no part in it. A commit that failed
  * stays MAYBE. Rows are counted up under compare-and-swap on a few keys that all writers share; one transaction in four
  * is rolled back. SIGTERM, or so many transactions, ends it with exit code 0 and a line of figures. SYNCHRONOUS=NORMAL
- * in the environment has it do without syncs.
+ * in the environment has it do without syncs; TIMES=FILE has it append a line for each transaction there: when it began,
+ * and how long it took, in microseconds.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ struct writer {
     long ok, voided, failed; /* writes; failed: transactions that ended in a fault */
     char text[LEDGER_SIZE];  /* lines to be appended together */
     size_t used;
+    FILE *times; /* NULL: not wanted */
 };
 
 static volatile sig_atomic_t stop_wanted;
@@ -154,6 +156,21 @@ static void transact(struct writer *w)
         append_notes(w);
 }
 
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void transact_timed(struct writer *w)
+{
+    int64_t began_us = now_us();
+    transact(w);
+    if (w->times)
+        fprintf(w->times, "%" PRId64 " %" PRId64 "\n", began_us, now_us() - began_us);
+}
+
 static void pause_for(int us)
 {
     struct timespec pause = {us / 1000000, us % 1000000 * 1000};
@@ -182,13 +199,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "writer: %s\n", w.ledger < 0 ? argv[2] : outbox_errmsg(NULL));
         return 2;
     }
+    if (getenv("TIMES") && (w.times = fopen(getenv("TIMES"), "ae")))
+        setvbuf(w.times, NULL, _IOLBF, 4096);
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
     while (!stop_wanted && (!transactions || w.transaction < transactions)) {
         long failed = w.failed;
-        transact(&w);
+        transact_timed(&w);
         pause_for(w.failed > failed ? 10000 : pause_us ? draw(&w, 2 * pause_us) : 0);
     }
     outbox_close(w.ob);
+    if (w.times)
+        fclose(w.times);
     printf("%ld transactions, %ld writes OK, %ld void, %ld transactions failed\n", w.transaction, w.ok, w.voided,
            w.failed);
     return 0;
