@@ -77,6 +77,7 @@ emit 1
 ok "a relay that stays delivers what comes" await 20 is_acked shell 2005
 kill "$pid" && ends "$pid"
 is "and has said it once" "$code $(grep -c reclaim "$TMP/damaged.err")" "0 1"
+like "outboxctl status says it too" "$(outboxctl --db "$DB" status 2>&1)" "malformed"
 
 rm -f "$DB"*
 relay --stdout --once
