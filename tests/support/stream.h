@@ -1,5 +1,5 @@
 /* stream.h — a JSONL stream under test: a database in memory, a directory of its own, a ledger that remembers what it
- * was told, a disk that fails (disk.h), and a checker that reads the files with code of its own.
+ * was told, a disk that fails (disk.h). What came of it is read by stream_check.h.
  */
 #ifndef TEST_STREAM_H
 #define TEST_STREAM_H
@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 #include "schema.h"
 #include "sink.h"
 #include "sinks/jsonl.h"
+#include "stream_check.h"
 
 /* ---- A stream, its database, its ledger --------------------------------------------------------------------------- */
 
@@ -128,6 +128,8 @@ static inline int stream_teardown(void **state)
     free(s);
     return 0;
 }
+
+#define stream_test(f) cmocka_unit_test_setup_teardown(f, stream_setup, stream_teardown)
 
 static inline void stream_settle(struct stream *s)
 {
@@ -240,6 +242,13 @@ static inline void stream_deliver(struct stream *s)
         fail_msg("not delivered: %s", s->reason);
 }
 
+/* Small segments, so that everything happens often: a rotation in every other batch. */
+static inline void stream_rotate_often(struct stream *s)
+{
+    s->settings.jsonl.max_size_bytes = 2000;
+    s->step_us = 600000;
+}
+
 /* What was not synced is lost. */
 static inline void stream_unplug(struct stream *s)
 {
@@ -288,93 +297,18 @@ static inline void stream_reset(struct stream *s)
     s->position[0] = '\0';
 }
 
-/* ---- The checker: nothing of the sink's own code ------------------------------------------------------------------ */
+/* ---- What came of it ---------------------------------------------------------------------------------------------- */
 
-struct checked {
-    int64_t count, first, last; /* lines */
-    int segments;
-    bool active;
-};
-
-static inline int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static inline void check_line(sqlite3_stmt *valid, const char *line, size_t size, int64_t *last_seq, int64_t *first_seq)
-{
-    int64_t seq, prev;
-
-    if (sscanf(line, "{\"seq\":%" SCNd64 ",\"prev\":%" SCNd64 ",", &seq, &prev) != 2)
-        fail_msg("not a line after %" PRId64 ": %.60s", *last_seq, line);
-    sqlite3_bind_text(valid, 1, line, (int)size, SQLITE_STATIC);
-    assert_int_equal(sqlite3_step(valid), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int(valid, 0), 1);
-    sqlite3_reset(valid);
-    assert_int_equal(strlen(line), size);
-    if (*last_seq >= 0)
-        assert_int_equal(prev, *last_seq);
-    assert_true(seq > prev);
-    *first_seq = *first_seq ? *first_seq : seq;
-    *last_seq = seq;
-}
-
-static inline void check_file(const struct stream *s, sqlite3_stmt *valid, const char *name, struct checked *sum,
-                              int64_t *last_seq)
-{
-    char path[NAME_MAX + 100], *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    int64_t first = 0;
-
-    snprintf(path, sizeof path, "%s/%s", s->dir, name);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while ((n = getline(&line, &room, file)) > 0) {
-        assert_int_equal(line[n - 1], '\n');
-        line[n - 1] = '\0';
-        check_line(valid, line, (size_t)n - 1, last_seq, &first);
-        sum->first = sum->first ? sum->first : first;
-        sum->count++;
-    }
-    free(line);
-    fclose(file);
-    if (strcmp(name, "events.jsonl") != 0) {
-        char true_name[100];
-        snprintf(true_name, sizeof true_name, "events.%020" PRId64 "-%020" PRId64 ".jsonl", first, *last_seq);
-        assert_string_equal(name, true_name);
-        sum->segments++;
-    } else {
-        sum->active = true;
-    }
-}
-
-/* Reads every file of the stream in the order of their names (digits before letters: the active one is last). */
 static inline struct checked stream_check(const struct stream *s)
 {
-    struct checked sum = {0};
-    int64_t last_seq = -1;
-    static char *names[16384];
-    size_t count = 0;
-    sqlite3_stmt *valid;
-    struct dirent *entry;
-    DIR *dir = opendir(s->dir);
+    return check_files(s->dir, s->db);
+}
 
-    assert_int_equal(sqlite3_prepare_v2(s->db, "SELECT json_valid(?)", -1, &valid, NULL), SQLITE_OK);
-    while ((entry = readdir(dir)) != NULL)
-        if (strncmp(entry->d_name, "events.", 7) == 0 && !strstr(entry->d_name, ".lock")) {
-            assert_true(count < sizeof names / sizeof *names);
-            names[count++] = strdup(entry->d_name);
-        }
-    closedir(dir);
-    qsort(names, count, sizeof *names, by_text);
-    for (size_t i = 0; i < count; i++) {
-        check_file(s, valid, names[i], &sum, &last_seq);
-        free(names[i]);
-    }
-    sqlite3_finalize(valid);
-    sum.last = last_seq;
-    return sum;
+static inline int64_t stream_size(const struct stream *s)
+{
+    struct stat status;
+    assert_int_equal(stat(s->path, &status), 0);
+    return status.st_size;
 }
 
 /* Every event that the filter lets pass, once. */

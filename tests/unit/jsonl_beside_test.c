@@ -98,13 +98,6 @@ static void await_begin(int count)
     pthread_mutex_unlock(&gate.mutex);
 }
 
-static int64_t size_of(const struct stream *s)
-{
-    struct stat status;
-    assert_int_equal(stat(s->path, &status), 0);
-    return status.st_size;
-}
-
 static int count_of(const int *syncs)
 {
     pthread_mutex_lock(&gate.mutex);
@@ -121,10 +114,10 @@ static void lines_are_written_while_a_sync_runs_and_acknowledged_after_it(void *
     assert_int_equal(stream_open(s), SINK_OK);
     assert_int_equal(stream_turn(s), SINK_OK); /* 7 lines, and the sync begins */
     await_begin(1);
-    int64_t size = size_of(s);
+    int64_t size = stream_size(s);
     assert_int_equal(stream_turn(s), SINK_OK);
     assert_int_equal(stream_turn(s), SINK_OK);
-    assert_true(size_of(s) > size);
+    assert_true(stream_size(s) > size);
     assert_int_equal(count_of(&gate.begun), 1); /* one at a time */
     assert_int_equal(s->acked_seq, 0);
 

@@ -656,8 +656,6 @@ static void the_last_line_of_a_file_is_found_from_its_end(void **state)
     free(text);
 }
 
-#define stream_test(f) cmocka_unit_test_setup_teardown(f, stream_setup, stream_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

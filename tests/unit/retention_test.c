@@ -155,8 +155,6 @@ static void a_segment_that_cannot_be_deleted_stops_nothing(void **state)
     assert_int_equal(access(name, F_OK), 0);
 }
 
-#define stream_test(f) cmocka_unit_test_setup_teardown(f, stream_setup, stream_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
