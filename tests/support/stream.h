@@ -164,6 +164,14 @@ static inline enum sink_result stream_open(struct stream *s)
     return result;
 }
 
+/* It can't be opened, and never will be, for a reason that has these words. */
+static inline void stream_broken(struct stream *s, const char *words)
+{
+    assert_int_equal(stream_open(s), SINK_BROKEN);
+    if (!strstr(s->reason, words))
+        fail_msg("'%s' does not say '%s'", s->reason, words);
+}
+
 static inline enum sink_result stream_put(struct stream *s, const struct source_row *row, bool ahead)
 {
     void *item = ahead ? sink_jsonl.prepare(s->sink, row) : NULL;

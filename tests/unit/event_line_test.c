@@ -223,6 +223,38 @@ static void what_is_no_event_is_refused(void **state)
     free(text);
 }
 
+static void only_a_whole_event_is_a_line(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65-2\"}", true},
+        {"{\"seq\":2,\"prev\":0,\"id\":\"9f86d081884c7d65-2\",\"payload\":{\"seq\":9,\"prev\":8}}", true},
+        {"{\"id\":\"9f86d081884c7d65-2\",\"sequence\":\"00000000000000000002\",\"prev\":\"00000000000000000000\"}",
+         true},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65-3\"}", false},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d6-2\"}", false},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65\"}", false},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65-\"}", false},
+        {"{\"seq\":2,\"prev\":1}", false},
+        {"{\"seq\":2,\"id\":\"9f86d081884c7d65-2\"}", false},
+        {"{\"prev\":1,\"id\":\"9f86d081884c7d65-2\"}", false},
+        {"{\"seq\":99999999999999999999,\"prev\":1,\"id\":\"9f86d081884c7d65-2\"}", false},
+        {"{\"seq\":-2,\"prev\":1,\"id\":\"9f86d081884c7d65--2\"}", false},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65-2\"", false},
+        {"{\"seq\":2,\"prev\":1,\"id\":\"9f86d081884c7d65-2\"}}", false},
+        {"[2]", false},
+        {"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct event_place line;
+        if (event_line_place(&line, cases[i].text, strlen(cases[i].text)) != cases[i].good)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(an_error_stands_in_place_of_payload_and_before),
         cmocka_unit_test(a_cloudevent_gives_what_it_has),
         cmocka_unit_test(what_is_no_event_is_refused),
+        cmocka_unit_test(only_a_whole_event_is_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
