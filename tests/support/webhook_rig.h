@@ -286,6 +286,24 @@ static inline void rig_check_order(struct rig *rig)
         }
 }
 
+/* A script: one key always fails. And sixty events of which it has each tenth, from the first on. */
+static inline void rig_poison(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (strcmp(r->key, "poison") == 0)
+        answer->status = 500;
+}
+
+static inline void rig_emit_poisoned(struct rig *rig)
+{
+    char key[16];
+
+    for (int i = 0; i < 60; i++) {
+        snprintf(key, sizeof key, "k%d", i % 5);
+        rig_emit(rig, i % 10 == 0 ? "poison" : key, "{}");
+    }
+}
+
 /* How often the event came. */
 static inline int rig_times(struct rig *rig, int64_t seq)
 {
