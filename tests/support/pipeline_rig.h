@@ -8,9 +8,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "ledger.h"
+#include "ledger_fixture.h"
 #include "pipeline.h"
-#include "relay_fixture.h"
 
 enum { TAKEN_MAX = 8192 };
 
@@ -236,19 +235,13 @@ struct bench {
 static inline int setup(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
-    void *fixture = NULL;
-    char message[512];
-    if (fixture_setup(&fixture) != 0)
-        return -1;
-    b->f = fixture;
     b->ops = fake;
     b->settings = settings_of(strdup("c"));
     b->script.open_at = -1;
     pthread_mutex_init(&b->script.mutex, NULL);
     script_of_next_sink = &b->script;
-    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     *state = b;
-    return ledger_open(b->f->path, &b->ledger, message, sizeof message);
+    return ledger_fixture_open(&b->f, &b->ledger);
 }
 
 /* Every backlog is then one of several pages. */
@@ -297,16 +290,15 @@ static inline enum pipeline_state stop(struct bench *b)
 static inline int teardown(void **state)
 {
     struct bench *b = *state;
-    void *fixture = b->f;
     if (b->pipeline)
         stop(b);
-    ledger_close(b->ledger);
+    int rc = ledger_fixture_close(b->f, b->ledger);
     assert_int_equal(b->script.prepared, 0);
     assert_false(b->script.prepared_at_home);
     pthread_mutex_destroy(&b->script.mutex);
     free(b->settings.consumer);
     free(b);
-    return fixture_teardown(&fixture);
+    return rc;
 }
 
 static inline bool has_taken(void *arg)

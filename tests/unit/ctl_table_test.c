@@ -53,6 +53,14 @@ static void check_escaped(const char *text, size_t size, const char *expected)
     buffer_free(&out);
 }
 
+static void check_appended(void (*append)(struct buffer *, int64_t), int64_t value, const char *expected)
+{
+    struct buffer out = {0};
+    append(&out, value);
+    assert_string_equal(buffer_text(&out), expected);
+    buffer_free(&out);
+}
+
 static void no_rows_are_the_titles_alone(void **state)
 {
     check_rendered(*state, false, "NAME  COUNT  WORDS\n");
@@ -153,12 +161,9 @@ static void durations_show_their_two_largest_units(void **state)
     } cases[] = {{0, "0s"},      {59, "59s"},     {60, "1m"},         {200, "3m 20s"},
                  {3600, "1h"},   {3660, "1h 1m"}, {86399, "23h 59m"}, {100800, "1d 4h"},
                  {604800, "7d"}, {-5, "0s"},      {86400 + 59, "1d"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buffer out = {0};
-        text_append_duration(&out, cases[i].seconds * 1000000 + 999999 * (cases[i].seconds > 0));
-        assert_string_equal(buffer_text(&out), cases[i].shown);
-        buffer_free(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_appended(text_append_duration, cases[i].seconds * 1000000 + 999999 * (cases[i].seconds > 0),
+                       cases[i].shown);
 }
 
 static void sizes_change_their_unit_at_1024(void **state)
@@ -175,12 +180,8 @@ static void sizes_change_their_unit_at_1024(void **state)
                  {1048576, "1.0 MiB"},
                  {INT64_C(3) << 30, "3.0 GiB"},
                  {INT64_C(5000) << 40, "5000.0 TiB"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buffer out = {0};
-        text_append_bytes(&out, cases[i].bytes);
-        assert_string_equal(buffer_text(&out), cases[i].shown);
-        buffer_free(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_appended(text_append_bytes, cases[i].bytes, cases[i].shown);
 }
 
 int main(void)

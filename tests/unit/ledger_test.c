@@ -1,8 +1,7 @@
 /* ledger_test.c — claims, tokens, and settlements that are never lost and never written by the wrong hand. */
 #include <stdbool.h>
 
-#include "ledger.h"
-#include "relay_fixture.h"
+#include "ledger_fixture.h"
 #include "settlement.h"
 
 struct bench {
@@ -17,28 +16,24 @@ struct bench {
 static int setup(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
-    void *fixture = NULL;
-    char message[512];
-    if (fixture_setup(&fixture) != 0)
-        return -1;
-    b->f = fixture;
+    int rc = ledger_fixture_open(&b->f, &b->ledger);
+    *state = b;
+    if (rc != 0)
+        return rc;
     b->settings = settings_of(strdup("c"));
     b->wake = wake_open(b->f->path);
-    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    *state = b;
-    return ledger_open(b->f->path, &b->ledger, message, sizeof message);
+    return 0;
 }
 
 static int teardown(void **state)
 {
     struct bench *b = *state;
-    void *fixture = b->f;
     ledger_leave(b->c);
-    ledger_close(b->ledger);
     wake_close(b->wake);
+    int rc = ledger_fixture_close(b->f, b->ledger);
     free(b->settings.consumer);
     free(b);
-    return fixture_teardown(&fixture);
+    return rc;
 }
 
 static enum ledger_result claim(struct bench *b, struct cursor *cursor)

@@ -3,9 +3,8 @@
 #include <sys/syscall.h>
 
 #include "durable.h"
-#include "ledger.h"
+#include "ledger_fixture.h"
 #include "pipeline.h"
-#include "relay_fixture.h"
 
 enum { PIPELINES = 3, WRITING_MS = 600, PACE_MS = 5, SOON_US = 3000000 /* less than the slow poll */ };
 
@@ -35,28 +34,23 @@ struct crowd {
 static int setup(void **state)
 {
     struct crowd *c = calloc(1, sizeof *c);
-    void *fixture = NULL;
-    char message[512];
-    if (fixture_setup(&fixture) != 0)
-        return -1;
-    c->f = fixture;
-    fixture_sql(c->f, "PRAGMA synchronous = NORMAL"); /* so that the pipelines alone sync */
+    int rc = ledger_fixture_open(&c->f, &c->ledger);
     *state = c;
-    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
-    return ledger_open(c->f->path, &c->ledger, message, sizeof message);
+    if (rc == 0)
+        fixture_sql(c->f, "PRAGMA synchronous = NORMAL"); /* so that the pipelines alone sync */
+    return rc;
 }
 
 static int teardown(void **state)
 {
     struct crowd *c = *state;
-    void *fixture = c->f;
     for (int i = 0; i < PIPELINES; i++)
         pipeline_stop(c->pipelines[i]);
     for (int i = 0; i < PIPELINES; i++)
         assert_int_equal(pipeline_join(c->pipelines[i]), PIPELINE_DONE);
-    ledger_close(c->ledger);
+    int rc = ledger_fixture_close(c->f, c->ledger);
     free(c);
-    return fixture_teardown(&fixture);
+    return rc;
 }
 
 static void start(struct crowd *c, int i)

@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "ledger.h"
+#include "ledger_fixture.h"
 #include "pipeline.h"
-#include "relay_fixture.h"
 
 /* A disk that costs nothing: what is counted here is what the reader wants of it. */
 __attribute__((visibility("default"))) int fdatasync(int fd)
@@ -209,18 +208,12 @@ static const struct sink_ops fake = {
 static int setup(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
-    void *fixture = NULL;
-    char message[512];
-    if (fixture_setup(&fixture) != 0)
-        return -1;
-    b->f = fixture;
     b->ops = fake;
     b->settings = settings_of(strdup("c"));
     pthread_mutex_init(&b->mutex, NULL);
     bench_of_next_sink = b;
-    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     *state = b;
-    return ledger_open(b->f->path, &b->ledger, message, sizeof message);
+    return ledger_fixture_open(&b->f, &b->ledger);
 }
 
 static void start(struct bench *b)
@@ -241,16 +234,15 @@ static enum pipeline_state end(struct bench *b)
 static int teardown(void **state)
 {
     struct bench *b = *state;
-    void *fixture = b->f;
     if (b->pipeline) {
         pipeline_stop(b->pipeline);
         end(b);
     }
-    ledger_close(b->ledger);
+    int rc = ledger_fixture_close(b->f, b->ledger);
     pthread_mutex_destroy(&b->mutex);
     free(b->settings.consumer);
     free(b);
-    return fixture_teardown(&fixture);
+    return rc;
 }
 
 static bool has_reached(void *arg)
