@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "erase.h"
+#include "wal.h"
 
 enum { LOCK_WAIT_MS = 5000, TRY_FOR_MS = 2000, PAUSE_MS = 20 };
 
@@ -49,7 +50,8 @@ static int begin_anew(sqlite3 *writer, const int *frames, bool *anew)
         sqlite3_exec(writer, "ROLLBACK", NULL, NULL, NULL);
     sqlite3_db_status(writer, SQLITE_DBSTATUS_CACHE_WRITE, &written, &highest, 0);
     *anew = rc == SQLITE_OK && *frames == written;
-    return rc;
+    /* The commit was synced before the log was cut: a power cut here brings the rest of it back. */
+    return *anew ? wal_sync(writer) : rc;
 }
 
 static int try(sqlite3 *db, sqlite3 *writer, const int *frames, bool *gone)
