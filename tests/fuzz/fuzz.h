@@ -79,6 +79,25 @@ static inline sqlite3_stmt *fuzz_prepare(sqlite3 *db, const char *sql)
     return st;
 }
 
+/* Whether each colon outside a string comes after one, as in all JSON. SQLite 3.40 takes {["a"]:1}, and every object or
+ * array whose last value is a string, for a name. */
+static inline bool fuzz_names_are_strings(const char *text, size_t size)
+{
+    bool inside = false;
+    char last = 0; /* outside strings, but for white space */
+    for (size_t i = 0; i < size; i++) {
+        if (!inside && text[i] == ':' && last != '"')
+            return false;
+        if (inside && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            inside = !inside;
+        if (!inside && i < size && !strchr(" \t\r\n", text[i]))
+            last = text[i];
+    }
+    return true;
+}
+
 /* SQLite's word on whether this is JSON. It lets malformed UTF-8 pass and stops at a NUL: look at both before. */
 static inline bool fuzz_sqlite_json_valid(const void *text, size_t size)
 {
@@ -89,7 +108,7 @@ static inline bool fuzz_sqlite_json_valid(const void *text, size_t size)
     CHECK(sqlite3_step(st) == SQLITE_ROW);
     bool valid = sqlite3_column_int(st, 0) != 0;
     sqlite3_reset(st);
-    return valid;
+    return valid && fuzz_names_are_strings(text, size);
 }
 
 /* A handle on a database in memory with these tables and ours, kept over all inputs. */
