@@ -1,14 +1,15 @@
 /* failed_alarm.c — see failed_alarm.h.
  *
  * Counting reads every failed delivery of the consumer, so it is done rarely: one change adds one row at the most, and
- * until enough of them have been made there is nothing to find.
+ * until enough of them have been made there is nothing to find. Near a limit, or where it is 0, that would be after each
+ * commit: there a hundredth of what there is may come unseen, so that a change costs the reading of a hundred rows at most.
  */
 #include <stddef.h>
 
 #include "failed_alarm.h"
 #include "log.h"
 
-enum { DEAD_LIMIT = 1000, ALL_LIMIT = 100000 };
+enum { DEAD_LIMIT = 1000, ALL_LIMIT = 100000, UNSEEN_PART = 100 };
 
 static const char sql_limits[] =
     "SELECT name = 'dead_alarm', value FROM main.outbox_meta WHERE name IN ('dead_alarm', 'failed_alarm')";
@@ -67,6 +68,11 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 void failed_alarm_note(struct failed_alarm *a, sqlite3 *db, const char *consumer, int64_t changes)
 {
     struct failed_limits limits = {0};
@@ -82,5 +88,6 @@ void failed_alarm_note(struct failed_alarm *a, sqlite3 *db, const char *consumer
         a->raised = false;
     }
     /* An operator may have emptied it meanwhile: while it is raised, a look comes before it can have filled up again. */
-    a->calm = a->raised ? least(limits.dead, limits.all) / 4 : least(limits.dead - n.dead, limits.all - n.all);
+    int64_t left = a->raised ? least(limits.dead, limits.all) / 4 : least(limits.dead - n.dead, limits.all - n.all);
+    a->calm = most(left, n.all / UNSEEN_PART);
 }

@@ -27,8 +27,8 @@ struct failed_alarm {
 };
 
 /* After a commit that has changed this many rows of the consumer's: counts them where it may matter, and logs once what
- * has come to be too many; again only after it was down to half of that. An error of the database is left to whoever
- * writes it next. */
+ * has come to be too many, at most a hundredth late; again only after it was down to half of that. An error of the database
+ * is left to whoever writes it next. */
 void failed_alarm_note(struct failed_alarm *, sqlite3 *, const char *consumer, int64_t changes);
 
 #endif

@@ -156,6 +156,20 @@ static void it_is_said_again_once_it_was_over(void **state)
     assert_string_not_equal(noted(s, 1), "");
 }
 
+/* With a limit of 0 the next change can always be the one too many. */
+static void among_many_that_wait_not_every_change_counts_them_all(void **state)
+{
+    struct scene *s = *state;
+    int unseen = 0;
+    limits(s, "0", "NULL");
+    fails(s, "c", "waiting", 1, 10000);
+    assert_string_equal(noted(s, 10000), "");
+    fails(s, "c", "dead", 10001, 10001);
+    while (unseen < 200 && noted(s, 1)[0] == '\0')
+        unseen++;
+    assert_in_range(unseen, 50, 100);
+}
+
 static void what_cannot_be_counted_now_is_counted_later(void **state)
 {
     struct scene *s = *state;
@@ -180,6 +194,7 @@ int main(void)
         SCENE(all_of_them_together_are_one_too_many_too),
         SCENE(another_consumers_are_not_counted),
         SCENE(it_is_said_again_once_it_was_over),
+        SCENE(among_many_that_wait_not_every_change_counts_them_all),
         SCENE(what_cannot_be_counted_now_is_counted_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
