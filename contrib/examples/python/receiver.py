@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import json
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -65,7 +66,8 @@ class Receiver(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > BODY_MAX:
             self.close_connection = True
-            return self.answer(413 if length else 411, "a body of known size, at most 4 MiB\n")
+            self.answer(413 if length else 411, "a body of known size, at most 4 MiB\n")
+            return self.drain()
         body = self.rfile.read(int(length))
         if not verified(self.server.secrets, self.headers, body, time.time()):
             return self.answer(401, "the signature does not verify\n")
@@ -76,6 +78,14 @@ class Receiver(BaseHTTPRequestHandler):
         except sqlite3.Error as error:
             return self.answer(503, f"try again: {error}\n")  # not kept: it must come again
         self.answer(200, "")
+
+    def drain(self):
+        """Drops what is still on its way: a connection closed over it is reset, and takes the answer with it."""
+        left = 16 * BODY_MAX
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        while left > 0 and (piece := self.rfile.read1(65536)):
+            left -= len(piece)
 
     def answer(self, status, words):
         self.send_response(status)
