@@ -67,23 +67,17 @@ static inline const char *child_program(const char *name)
     return path;
 }
 
-/* outbox-relay with one stream that is never rotated; more (may be NULL) is one option more. */
-static inline pid_t child_start_stream(char *db, char *path, char *consumer, char *more, const char *log)
+enum { CHILD_STREAM_ARGS = 16 };
+
+/* outbox-relay with one stream that is never rotated, and up to three options more (NULL: none). All are borrowed. */
+static inline void child_stream(char *argv[CHILD_STREAM_ARGS], char *db, char *path, char *consumer, char *one,
+                                char *two, char *three)
 {
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    db,
-                    (char[]){"--jsonl"},
-                    path,
-                    (char[]){"--consumer"},
-                    consumer,
-                    (char[]){"--jsonl-max-size"},
-                    (char[]){"100G"},
-                    more,
-                    NULL};
-    pid_t pid = child_start(argv, log);
-    free(argv[0]);
-    return pid;
+    static char relay[512], db_is[] = "--db", path_is[] = "--jsonl", consumer_is[] = "--consumer",
+                            size_is[] = "--jsonl-max-size", endless[] = "100G";
+    snprintf(relay, sizeof relay, "%s", child_program("outbox-relay"));
+    char *all[] = {relay, db_is, db, path_is, path, consumer_is, consumer, size_is, endless, one, two, three, NULL};
+    memcpy(argv, all, sizeof all);
 }
 
 #endif

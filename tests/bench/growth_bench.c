@@ -48,7 +48,9 @@ static pid_t start_relay(struct bench *b)
     static int consumer;
     char name[32];
     snprintf(name, sizeof name, "bench-%d", consumer++);
-    return child_start_stream(b->db, b->path, name, (char[]){"--once"}, b->log);
+    char *argv[CHILD_STREAM_ARGS];
+    child_stream(argv, b->db, b->path, name, (char[]){"--once"}, NULL, NULL);
+    return child_start(argv, b->log);
 }
 
 static pid_t start(struct bench *b, bool is_bare)

@@ -17,22 +17,9 @@ static double run_relay(char *db, char *path, int round, const char *log, long *
 {
     char consumer[32];
     snprintf(consumer, sizeof consumer, "bench-%d", round);
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    db,
-                    (char[]){"--jsonl"},
-                    path,
-                    (char[]){"--consumer"},
-                    consumer,
-                    (char[]){"--jsonl-max-size"},
-                    (char[]){"100G"},
-                    (char[]){"--from"},
-                    (char[]){"start"},
-                    (char[]){"--once"},
-                    NULL};
-    double t = child_run(argv, log, peak_kib);
-    free(argv[0]);
-    return t;
+    char *argv[CHILD_STREAM_ARGS];
+    child_stream(argv, db, path, consumer, (char[]){"--from"}, (char[]){"start"}, (char[]){"--once"});
+    return child_run(argv, log, peak_kib);
 }
 
 int main(int argc, char **argv)

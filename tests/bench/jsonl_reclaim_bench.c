@@ -57,8 +57,10 @@ static void await_last_line(const struct bench *b)
 
 static double run_relay(struct bench *b, char *consumer)
 {
+    char *argv[CHILD_STREAM_ARGS];
+    child_stream(argv, b->db, b->path, consumer, NULL, NULL, NULL);
     double began = bench_now();
-    pid_t pid = child_start_stream(b->db, b->path, consumer, NULL, b->log);
+    pid_t pid = child_start(argv, b->log);
     await_last_line(b);
     double took = bench_now() - began;
     kill(pid, SIGKILL); /* or it would go on reclaiming what the next round is to find */

@@ -49,22 +49,9 @@ static double run_relay(char *db, char *path, const char *consumer, bool sync, c
     char name[32], when[8];
     snprintf(name, sizeof name, "%s", consumer);
     snprintf(when, sizeof when, "%s", sync ? "batch" : "never");
-    char *argv[] = {strdup(child_program("outbox-relay")),
-                    (char[]){"--db"},
-                    db,
-                    (char[]){"--jsonl"},
-                    path,
-                    (char[]){"--consumer"},
-                    name,
-                    (char[]){"--jsonl-max-size"},
-                    (char[]){"100G"},
-                    (char[]){"--jsonl-sync"},
-                    when,
-                    (char[]){"--once"},
-                    NULL};
-    double t = child_run(argv, log, peak_kib);
-    free(argv[0]);
-    return t;
+    char *argv[CHILD_STREAM_ARGS];
+    child_stream(argv, db, path, name, (char[]){"--jsonl-sync"}, when, (char[]){"--once"});
+    return child_run(argv, log, peak_kib);
 }
 
 /* As if the ledger had heard nothing of the whole file. */
