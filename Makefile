@@ -84,7 +84,7 @@ help:
 	@echo 'make model        the models of the relay, the readers and the lease, and that spin finds errors put into them'
 	@echo 'make cov          lines and branches that the tests run; fails below 95 and 85 %, or where one is not explained'
 	@echo 'make simulate [COUNT=10000] [SEED=1]   drawn schedules of everything that may happen, in virtual time'
-	@echo 'make teeth [T=x]  breaks the product on purpose, some 150 ways, and looks whether the tests notice'
+	@echo 'make teeth [T=x]  breaks the product on purpose, some 200 ways, and looks whether the tests notice'
 	@echo 'make torture [T=x] [SEED=n] [COUNT=n]   kills, faults and power cuts, for minutes'
 	@echo 'make report       tests/RESULTS.md, from what the last runs of the tests and of torture left'
 	@echo 'make lint         format, warnings as errors, clang-tidy, cppcheck, shellcheck, man pages'
