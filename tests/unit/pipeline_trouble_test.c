@@ -71,10 +71,10 @@ static void a_sink_that_breaks_at_its_end_has_acknowledged_nothing_more(void **s
     struct bench *b = *state;
     log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
     b->script.broken_at_finish = b->script.late = true;
+    b->script.finishes = -1000; /* so that nothing is settled after it either */
     emit_events(b->f, "k", 3);
     start(b, false);
     await_taken(b, 3);
-    b->script.finishes = -1000; /* so that nothing is settled after it either */
     assert_int_equal(stop(b), PIPELINE_BROKEN);
     assert_int_equal(acked(b), 0);
 }
