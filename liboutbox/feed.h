@@ -34,7 +34,7 @@ struct feed_ops {
      * ever is. */
     const char *(*position)(const struct feed *, int64_t seq);
 
-    void (*close)(struct feed *, bool forked); /* forked: the handle is the parent's, free memory only */
+    void (*close)(struct feed *, bool forked); /* forked: the handle's connection is the parent's, to be left alone */
 };
 
 struct feed {

@@ -176,8 +176,7 @@ static void close_feed(struct feed *feed, bool forked)
 {
     for (int i = 0; !forked && i < FS_COUNT; i++)
         sqlite3_finalize(of(feed)->statements[i]);
-    if (!forked)
-        wake_close(feed->wake);
+    wake_close(feed->wake); /* in a child its descriptors are copies */
     free(feed);
 }
 

@@ -200,12 +200,12 @@ static int read_batch(struct feed *feed, int64_t after_seq, int count, struct ev
 static void close_feed(struct feed *feed, bool forked)
 {
     struct feed_files *f = of(feed);
+    (void)forked; /* all that is open here is the child's own copy */
     stream_file_close(&f->file);
     event_line_free(&f->line);
     stream_path_fini(&f->path);
     stream_place_forget(&f->place);
-    if (!forked)
-        wake_close(feed->wake);
+    wake_close(feed->wake);
     free(f);
 }
 

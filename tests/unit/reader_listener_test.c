@@ -1,4 +1,5 @@
 /* reader_listener_test.c — readers without a cursor, and many of them in one process. */
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -65,24 +66,53 @@ static void a_listener_of_the_database_is_told_what_it_missed_and_begins_anew(vo
     outbox_reader_close(r);
 }
 
-/* What the child closes is its own memory: the parent reads on. */
-static void a_listener_of_files_may_be_closed_in_a_child(void **state)
+static int descriptors(void)
 {
-    struct bench *b = *state;
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* What a child closes is its own: the parent reads on. before: the descriptors without the reader. */
+static void close_in_a_child(outbox_reader *r, int before)
+{
     int status;
-    writer_write(&b->w, 3);
-    assert_code(b, OUTBOX_OK, open_as(b, NULL, OUTBOX_FROM_START));
-    expect(b, 1, 1);
     pid_t child = fork();
     if (child == 0) {
         const outbox_event *e;
-        int code = outbox_reader_next(b->r, 0, &e);
-        outbox_reader_close(b->r);
-        _exit(code == OUTBOX_MISUSE ? 0 : 1);
+        int code = outbox_reader_next(r, 0, &e);
+        outbox_reader_close(r);
+        _exit(code != OUTBOX_MISUSE ? 1 : descriptors() > before ? 2 : 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+}
+
+static void a_listener_of_files_may_be_closed_in_a_child(void **state)
+{
+    struct bench *b = *state;
+    writer_write(&b->w, 3);
+    int before = descriptors();
+    assert_code(b, OUTBOX_OK, open_as(b, NULL, OUTBOX_FROM_START));
+    expect(b, 1, 1);
+    close_in_a_child(b->r, before);
     expect(b, 2, 3);
+}
+
+static void a_listener_of_the_database_may_be_closed_in_a_child(void **state)
+{
+    struct bench *b = *state;
+    outbox_reader *r;
+    const outbox_event *e;
+    int before = descriptors();
+    assert_ok(b->f, outbox_reader_open(b->f->ob, NULL, NULL, &r));
+    close_in_a_child(r, before);
+    assert_ok(b->f, outbox_emit(b->f->ob, "t", "k", "1", -1, NULL, NULL));
+    assert_ok(b->f, outbox_reader_next(r, 5000, &e)); /* woken as ever */
+    outbox_reader_close(r);
 }
 
 enum { LISTENERS = 20, LISTENED = 300 };
@@ -159,6 +189,7 @@ int main(void)
         TEST(a_listener_of_the_database_keeps_nothing),
         TEST(a_listener_of_the_database_is_told_what_it_missed_and_begins_anew),
         TEST(a_listener_of_files_may_be_closed_in_a_child),
+        TEST(a_listener_of_the_database_may_be_closed_in_a_child),
         TEST(a_slow_listener_hurts_nobody_but_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
