@@ -1,7 +1,7 @@
 /* log.c — formats and writes log lines; see log.h.
  *
- * A line is built in memory and leaves in one write(), so that lines of several threads never mix. A log that cannot be
- * written is nobody's reason to stop: the result is ignored on purpose.
+ * A line is built in memory and leaves whole (log_out.h). A log that cannot be written is nobody's reason to stop: what was
+ * lost of it is said when it can be written again.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "buffer.h"
 #include "json_write.h"
 #include "log.h"
+#include "log_out.h"
 #include "timestamp.h"
 #include "utf8.h"
 
@@ -153,7 +154,7 @@ static void format_text(struct buffer *line, enum log_level level, const char *t
 }
 
 /* There is no memory for the line: the words alone, without what would have to be escaped. */
-static void write_plainly(enum log_level level, const char *time, char *words)
+static int64_t write_plainly(enum log_level level, const char *time, char *words)
 {
     char line[WORDS_SIZE + 128];
     for (char *c = words; *c; c++)
@@ -164,9 +165,22 @@ static void write_plainly(enum log_level level, const char *time, char *words)
                               level_names[level], words)
                    : snprintf(line, sizeof line, "%s%s %s %s\n", setup.journal ? level_priorities[level] : "", time,
                               level_names[level], words);
-    if (write(STDERR_FILENO, line, (size_t)size) < 0) {
-        /* nowhere left to say so */
-    }
+    return log_out_write(line, (size_t)size);
+}
+
+/* How many lines were lost before it. */
+static int64_t put_line(enum log_level level, const char *consumer, const struct delivery *about, char *words)
+{
+    char time[TIMESTAMP_SIZE];
+    struct buffer line = {0};
+    timestamp_format(time, timestamp_now_us());
+    if (setup.format == LOG_FORMAT_JSON)
+        format_json(&line, level, time, consumer, about, words);
+    else
+        format_text(&line, level, time, consumer, about, words);
+    int64_t lost = buffer_ok(&line) ? log_out_write(line.data, line.size) : write_plainly(level, time, words);
+    buffer_free(&line);
+    return lost;
 }
 
 static void write_line(enum log_level level, const char *consumer, const struct delivery *about, const char *format,
@@ -175,20 +189,14 @@ static void write_line(enum log_level level, const char *consumer, const struct 
 static void write_line(enum log_level level, const char *consumer, const struct delivery *about, const char *format,
                        va_list args)
 {
-    char words[WORDS_SIZE], time[TIMESTAMP_SIZE];
+    char words[WORDS_SIZE];
     vsnprintf(words, sizeof words, format, args);
-    timestamp_format(time, timestamp_now_us());
-    struct buffer line = {0};
-    if (setup.format == LOG_FORMAT_JSON)
-        format_json(&line, level, time, consumer, about, words);
-    else
-        format_text(&line, level, time, consumer, about, words);
-    if (!buffer_ok(&line))
-        write_plainly(level, time, words);
-    else if (write(STDERR_FILENO, line.data, line.size) < 0) {
-        /* nowhere left to say so */
-    }
-    buffer_free(&line);
+    int64_t lost = put_line(level, consumer, about, words);
+    if (lost == 0)
+        return;
+    snprintf(words, sizeof words, "%lld lines of the log before that one are lost: standard error took none",
+             (long long)lost);
+    put_line(LOG_LEVEL_WARN, NULL, NULL, words);
 }
 
 void log_write(enum log_level level, const char *consumer, const char *format, ...)
