@@ -44,10 +44,21 @@ static int commit(outbox *ob)
     int code = run(ob, ST_COMMIT, "commit");
     if (!sqlite3_get_autocommit(ob->db))
         rollback_quietly(ob);
+    else if (code == OUTBOX_INTERRUPTED)
+        code = OUTBOX_OK; /* too late: an interrupt rolls nothing back here, so the transaction ended by its commit */
     /* The commit stands; a checkpoint that could not be made now is made after a later one. */
     if (code == OUTBOX_OK && ob->keeps_wal)
         wal_keeper_tend(&ob->keeper);
     return relieve(ob, code);
+}
+
+/* A progress handler can interrupt BEGIN when it is done: a transaction that nobody knows of must not stay open. */
+static int begin(outbox *ob)
+{
+    int code = run(ob, ST_BEGIN, "begin");
+    if (code != OUTBOX_OK && !sqlite3_get_autocommit(ob->db))
+        rollback_quietly(ob);
+    return code;
 }
 
 int outbox_begin(outbox *ob)
@@ -58,7 +69,7 @@ int outbox_begin(outbox *ob)
     if (!sqlite3_get_autocommit(ob->db))
         return fail(ob, OUTBOX_MISUSE, "a transaction is already open; commit it or roll it back first");
     ob->began = ob->aborted = false;
-    code = run(ob, ST_BEGIN, "begin");
+    code = begin(ob);
     ob->began = code == OUTBOX_OK;
     return code;
 }
@@ -109,7 +120,7 @@ int scope_join(outbox *ob, struct scope *scope)
         scope->statement = sqlite3_txn_state(ob->db, NULL) == SQLITE_TXN_WRITE;
         if (scope->statement)
             return take_write_lock(ob);
-        code = run(ob, ST_BEGIN, "begin");
+        code = begin(ob);
         scope->own = code == OUTBOX_OK;
     } else {
         ob->aborted = false; /* a BEGIN since: the application has understood */
