@@ -11,9 +11,12 @@ static const char sql_history[] = "SELECT seq, revision, op, created_at, before,
 static int canonical_key(outbox *ob, const char *table, const char *key, const char **table_name)
 {
     struct table *t;
+    bool changed = false;
     *table_name = table;
     buffer_clear(&ob->key);
     int code = table_find(ob, table, &t);
+    if (code == OUTBOX_OK)
+        code = table_refresh(ob, &t, &changed);
     if (code == OUTBOX_OK) {
         *table_name = t->name;
         code = key_from_text(ob, t, key, 0, &ob->row_text);

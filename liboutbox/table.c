@@ -1,7 +1,13 @@
 /* table.c — looks a domain table up and keeps what was found; see table.h.
  *
  * A schema change is noticed at no cost: the first statement of every write is the table's SELECT, and SQLite counts
- * how often it had to prepare it anew. Only then is the schema cookie compared and the table read again.
+ * how often it had to prepare it anew. Only then is the schema's stamp compared and the table read again.
+ *
+ * The schema cookie alone is no such stamp. A rollback takes it back, and the next change brings the same number round
+ * again; and a trigger in temp leaves it alone. But on both SQLite expires every statement of the connection, the PRAGMA
+ * that reads the cookie too, so the stamp is the cookie and how often that PRAGMA had to be prepared anew. (Nobody else's
+ * rollback matters: what it takes back was never to be seen.) The table's own SELECT would not do for this: with STAT4
+ * SQLite may prepare it anew whenever another key is bound.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -194,14 +200,15 @@ static int load_columns(outbox *ob, struct table *t)
     return OUTBOX_OK;
 }
 
-static int schema_cookie(outbox *ob, int64_t *cookie)
+static int read_stamp(outbox *ob, struct schema_stamp *stamp)
 {
     int code;
     sqlite3_stmt *st = handle_statement(ob, ST_SCHEMA_COOKIE, &code);
     if (!st)
         return code;
     int rc = sqlite3_step(st);
-    *cookie = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+    stamp->cookie = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+    stamp->expiries = sqlite3_stmt_status(st, SQLITE_STMTSTATUS_REPREPARE, 0);
     sqlite3_reset(st);
     return rc == SQLITE_ROW ? OUTBOX_OK : fail_sqlite(ob, rc, "schema_version");
 }
@@ -209,7 +216,10 @@ static int schema_cookie(outbox *ob, int64_t *cookie)
 static int load(outbox *ob, const char *name, struct table *t)
 {
     bool without_rowid = false, key_index = false;
-    int code = load_name(ob, name, t, &without_rowid);
+    /* First: what changes while we look (outbox_get holds no lock) is then read again. */
+    int code = read_stamp(ob, &t->stamp);
+    if (code == OUTBOX_OK)
+        code = load_name(ob, name, t, &without_rowid);
     if (code == OUTBOX_OK)
         code = load_columns(ob, t);
     if (code == OUTBOX_OK)
@@ -223,10 +233,7 @@ static int load(outbox *ob, const char *name, struct table *t)
     code = capture_look(ob, t, &t->captured, &t->stale);
     if (code != OUTBOX_OK)
         return code;
-    code = plan_key_statements(ob, t, without_rowid);
-    if (code == OUTBOX_OK)
-        code = schema_cookie(ob, &t->schema_cookie);
-    return code;
+    return plan_key_statements(ob, t, without_rowid);
 }
 
 static int load_new(outbox *ob, const char *name, struct table **out)
@@ -274,9 +281,9 @@ static int reload(outbox *ob, struct table **table)
 
 int table_refresh(outbox *ob, struct table **table, bool *changed)
 {
-    int64_t cookie = -1;
-    int code = schema_cookie(ob, &cookie);
-    if (code != OUTBOX_OK || cookie == (*table)->schema_cookie)
+    struct schema_stamp now, then = (*table)->stamp;
+    int code = read_stamp(ob, &now);
+    if (code != OUTBOX_OK || (now.cookie == then.cookie && now.expiries == then.expiries))
         return code;
     code = reload(ob, table);
     *changed = code == OUTBOX_OK;
@@ -290,10 +297,11 @@ int table_recheck(outbox *ob, struct table **table, int rc, bool *changed)
     int reprepared = sqlite3_stmt_status(t->select, SQLITE_STMTSTATUS_REPREPARE, 0);
     if (reprepared == t->reprepared && rc != SQLITE_ERROR)
         return OUTBOX_OK;
-    /* A dropped column or table does not get as far as a new statement: it is an error of the step. Otherwise the
-     * cookie tells a change from an ANALYZE, after which the columns are the same. */
-    t->reprepared = reprepared;
+    /* A dropped column or table does not get as far as a new statement: it is an error of the step. */
     if (rc == SQLITE_ERROR)
         sqlite3_reset(t->select);
-    return table_refresh(ob, table, changed);
+    int code = table_refresh(ob, table, changed);
+    if (code == OUTBOX_OK && !*changed)
+        t->reprepared = reprepared; /* settled; after a failure the next write looks again */
+    return code;
 }

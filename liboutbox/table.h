@@ -36,6 +36,12 @@ enum { SELECT_ROWID = 0, SELECT_IMAGE = 1 };
 
 enum { KEY_DIGITS_SIZE = 24 };
 
+/* By which one schema is told from another, within a handle; see table.c. */
+struct schema_stamp {
+    int64_t cookie;
+    int expiries;
+};
+
 struct table {
     struct table *next;
     char *name; /* as the schema spells it */
@@ -55,8 +61,8 @@ struct table {
     struct plan *plans;                  /* the last one used first */
     outbox_value *key_values;            /* key_count, the key of the call under way */
     char (*key_digits)[KEY_DIGITS_SIZE]; /* text of those that came as integers for a TEXT column */
-    int64_t schema_cookie;
-    int reprepared; /* of select, when schema_cookie was read */
+    struct schema_stamp stamp;           /* of the schema that all this was read from */
+    int reprepared;                      /* of select, when the stamp was last found to be the schema's still */
 };
 
 /* The table called name, from the cache or the schema. INVALID: no such table, a view, no primary key, no revision

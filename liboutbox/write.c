@@ -198,6 +198,13 @@ int write_begin(struct write *w, const outbox_write_options *options)
     return write_options_read(ob, options, &w->options);
 }
 
+/* A key that looks wrong may have been read by the rules of a table that is another now. */
+static int look_again(struct write *w, int first, bool *changed)
+{
+    int code = table_refresh(w->ob, &w->table, changed);
+    return code == OUTBOX_OK && !*changed ? first : code;
+}
+
 static int find_reading(struct write *w, const char *key)
 {
     outbox *ob = w->ob;
@@ -212,6 +219,8 @@ static int find_reading(struct write *w, const char *key)
         }
         if (code == OUTBOX_OK)
             code = row_find(ob, &w->table, &w->found, &changed);
+        else if (tries == 0)
+            code = look_again(w, code, &changed);
         if (changed) {
             reading = -1;
             w->found.exists = false;
