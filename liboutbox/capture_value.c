@@ -25,15 +25,32 @@ static const char sql_real[] =
     "CASE WHEN abs(%1$s) < 1e11 AND round(%1$s * 10000.0) / 10000.0 = %1$s THEN printf('%%!.15g', %1$s)"
     " WHEN %1$s = 9e999 THEN '9e999' WHEN %1$s = -9e999 THEN '-9e999' ELSE printf('%%!.18g', %1$s) END";
 
-/* A key is compared as text, so it is written as the library would: the shortest digits that read back. */
+/* A key is compared as text, so it is written as json_write_real does: the shortest of 15, 16 and 17 digits that reads
+ * back. SQLite's own printf and CAST round now and then another way than strtod does, and each version in its own, so
+ * the digits are made of whole numbers, exactly: n is the digits so far, k of them behind the point, hi and lo what is
+ * left, in units of 2^-56 and 2^-112 of the last digit, half an ulp in units of 2^-56 of it. From 15 digits on, n
+ * rounded is the one if it is nearer than half; 17 always are. Left to printf: what json_write_real writes with an exponent. */
 static const char sql_key_real[] =
     "CASE WHEN abs(%1$s) < 1e11 AND round(%1$s * 10000.0) / 10000.0 = %1$s THEN printf('%%!.15g', %1$s)"
     " WHEN %1$s = 9e999 THEN '9e999' WHEN %1$s = -9e999 THEN '-9e999'"
-    " WHEN CAST(printf('%%.15g', %1$s) AS REAL) = %1$s"
-    " THEN printf('%%.15g', %1$s) || CASE WHEN printf('%%.15g', %1$s) GLOB '*[.e]*' THEN '' ELSE '.0' END"
-    " WHEN CAST(printf('%%.16g', %1$s) AS REAL) = %1$s"
-    " THEN printf('%%.16g', %1$s) || CASE WHEN printf('%%.16g', %1$s) GLOB '*[.e]*' THEN '' ELSE '.0' END"
-    " ELSE printf('%%.17g', %1$s) || CASE WHEN printf('%%.17g', %1$s) GLOB '*[.e]*' THEN '' ELSE '.0' END END";
+    " WHEN abs(%1$s) >= 1e-4 AND (abs(%1$s) < 1e15 OR abs(%1$s) < 9e15 AND (CAST(%1$s AS INTEGER) %% 10 <> 0"
+    " OR %1$s <> CAST(%1$s AS INTEGER))) THEN CASE WHEN %1$s < 0 THEN '-' ELSE '' END ||"
+    " (WITH RECURSIVE"
+    " real(x, f) AS (SELECT abs(%1$s), (abs(%1$s) - CAST(abs(%1$s) AS INTEGER)) * 72057594037927936.0),"
+    " digit(n, k, hi, lo, half) AS ("
+    "SELECT CAST(x AS INTEGER), 0, CAST(f AS INTEGER), CAST((f - CAST(f AS INTEGER)) * 72057594037927936.0 AS INTEGER),"
+    " (x + x * 1.1102230246251568e-16 - x) * 36028797018963968.0 FROM real"
+    " UNION ALL "
+    "SELECT n * 10 + (hi * 10 + (lo * 10 >> 56) >> 56), k + 1, hi * 10 + (lo * 10 >> 56) & 72057594037927935,"
+    " lo * 10 & 72057594037927935, half * 10.0 FROM digit WHERE n < 10000000000000000)"
+    " SELECT coalesce(nullif(ltrim(substr(z, 1, 22 - k), '0'), ''), '0') || '.' ||"
+    " coalesce(nullif(rtrim(substr(z, 23 - k), '0'), ''), '0') FROM ("
+    "SELECT k, printf('%%022d', n + (hi + (lo > 0 OR n & 1) > 36028797018963968)) AS z FROM digit"
+    " WHERE n >= 10000000000000000 OR n >= 100000000000000 AND min(hi, 72057594037927936 - hi) < half"
+    " ORDER BY k LIMIT 1))"
+    " WHEN CAST(printf('%%!.15g', %1$s) AS REAL) = %1$s THEN replace(printf('%%!.15g', %1$s), '.0e', 'e')"
+    " WHEN CAST(printf('%%!.16g', %1$s) AS REAL) = %1$s THEN replace(printf('%%!.16g', %1$s), '.0e', 'e')"
+    " ELSE replace(printf('%%!.17g', %1$s), '.0e', 'e') END";
 
 /* Writes the template with every %1$s as x and %% as %. sqlite3_str has no numbered arguments. */
 static void expand(sqlite3_str *sql, const char *template, const char *x)
