@@ -206,6 +206,9 @@ static bool set_up(struct http_request *r)
         bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
         bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
+    /* curl would trust what it has read of a file for a day, where a new one lies there and the receivers have new
+     * certificates. A build that refuses this keeps nothing. */
+    (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     if (settings->client_cert) {
         bad |= curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->client_cert);
         bad |= curl_easy_setopt(easy, CURLOPT_SSLKEY,

@@ -11,12 +11,12 @@
 cd "$TMP" || exit 1
 umask 077
 
-# serve ARGUMENT…: a server whose input is on descriptor 3, its port in $URL, what it got in "got".
+# serve ARGUMENT…: a server whose input is on descriptor 3, its port in $URL, what it got in "got". The port is free or $port.
 serve() {
     rm -f answers got
     mkfifo answers
     exec 3<>answers
-    openssl s_server -accept 127.0.0.1:0 "$@" <&3 >got 2>server.err &
+    openssl s_server -accept "127.0.0.1:${port:-0}" "$@" <&3 >got 2>server.err &
     server=$!
     await 10 grep -q '^ACCEPT' got || { fail "the server starts" "$(cat server.err)"; exit 1; }
     URL=https://localhost:$(sed -n 's/^ACCEPT.*://p' got)/hook
@@ -99,6 +99,32 @@ cat client.pem client.key >both.pem
 serve -cert own.pem -key own.key -Verify 1 -verify_return_error -CAfile client.pem
 one_event --ca-file own.pem --client-cert both.pem
 is "and with both in one file" "$heard" yes
+serve_ends
+
+# Both sides have new certificates, under the names of the old, while the relay runs.
+answer() { await 10 grep -q '^POST /hook' got && printf 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n' >&3; }
+certificate renewed localhost
+cp own.pem trusted.pem
+cp client.pem shown.pem
+cp client.key shown.key
+new_database
+serve -cert own.pem -key own.key -Verify 1 -verify_return_error -CAfile client.pem
+start live --webhook "$URL" --backoff 50ms,100ms --ca-file trusted.pem --client-cert shown.pem --client-key shown.key
+emit 1
+answer
+ok "a relay that runs delivers" await 10 is_acked webhook 1
+serve_ends
+for file in renewed.pem:trusted.pem other.pem:shown.pem other.key:shown.key; do
+    cp "${file%:*}" new && mv new "${file#*:}"
+done
+port=${URL%/hook} port=${port##*:}
+serve -cert renewed.pem -key renewed.key -Verify 1 -verify_return_error -CAfile other.pem
+emit 1
+answer
+ok "certificates that are replaced hold from the next connection on" await 10 is_acked webhook 2
+is "and no attempt has failed of them" "$(grep outcome= live.err)" ""
+kill -TERM "$pid"
+ends "$pid"
 serve_ends
 
 # refused WORDS ARGUMENT…: at the start, with exit code 2.
