@@ -188,6 +188,7 @@ static int open_feed(struct feed_database *f)
     const char *db_path = sqlite3_db_filename(ob->db, "main");
     if (!db_path || !*db_path)
         return fail(ob, OUTBOX_INVALID, "a database in memory has no consumers");
+    ob->data_version = -1;         /* the connection itself may have made our tables anew: another source */
     int code = handle_refresh(ob); /* attached before our tables were there? */
     if (code != OUTBOX_OK)
         return code;

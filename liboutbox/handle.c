@@ -120,16 +120,21 @@ int handle_refresh(outbox *ob)
         return code;
     int rc = sqlite3_step(st);
     int64_t version = rc == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+    /* Of the connection's own changes data_version does not tell. Our tables, made and rolled back again, are another
+     * source when next made; but then SQLite has expired the connection's statements, this one too. */
+    int expiries = sqlite3_stmt_status(st, SQLITE_STMTSTATUS_REPREPARE, 0);
     sqlite3_reset(st);
     if (rc != SQLITE_ROW)
         return fail_sqlite(ob, rc, "data_version");
-    if (version == ob->data_version)
+    if (version == ob->data_version && expiries == ob->expiries)
         return OUTBOX_OK;
     struct schema_info info;
+    ob->data_version = -1;
     code = schema_check(ob->db, &info, ob->message, sizeof ob->message);
     if (code != OUTBOX_OK)
         return code;
     ob->data_version = version;
+    ob->expiries = expiries;
     ob->max_payload_bytes = info.max_payload_bytes;
     memcpy(ob->source, info.source, sizeof ob->source);
     return OUTBOX_OK;
@@ -347,6 +352,7 @@ int outbox_migrate(outbox *ob)
         return fail(ob, OUTBOX_MISUSE, "outbox_migrate inside a transaction; commit it first");
     code = schema_migrate(ob->db, schema_migrations, SCHEMA_VERSION, ob->message, sizeof ob->message);
     ob->owes_rollback = !sqlite3_get_autocommit(ob->db);
+    ob->data_version = -1; /* which tells of others' changes only */
     return code;
 }
 

@@ -50,7 +50,8 @@ struct outbox {
     bool keeps_wal; /* the WAL is ours to checkpoint */
     struct wal_keeper keeper;
 
-    int64_t data_version; /* when max_payload_bytes was read; -1: never */
+    int64_t data_version; /* when max_payload_bytes was read; -1: never, or it must be read again */
+    int expiries;         /* of the statement that reads data_version, then */
     int64_t max_payload_bytes;
     char source[17];
 

@@ -136,6 +136,10 @@ int scope_enter(outbox *ob, struct scope *scope)
     int code = ob->data_version < 0 ? handle_refresh(ob) : OUTBOX_OK;
     if (code == OUTBOX_OK)
         code = scope_join(ob, scope);
+    if (code == OUTBOX_ERROR) {
+        int why = handle_refresh(ob); /* the lock is taken on a table of ours: not there any more? */
+        return why == OUTBOX_OK ? code : why;
+    }
     if (code != OUTBOX_OK)
         return code;
     code = handle_refresh(ob);

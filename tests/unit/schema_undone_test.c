@@ -135,7 +135,7 @@ static void an_interrupt_while_looking_again_forgets_no_change(void **state)
         assert_ok(f, put(f, "{\"id\":\"x\"}"));
         fixture_sql(f, "ROLLBACK");
         capture(f, "u");
-        interrupted_at = step += 1 + step / 8;
+        interrupted_at = step += 1 + step / 4;
         sqlite3_progress_handler(outbox_db(f->ob), 1, interrupt_one, NULL);
         code = put(f, "{\"id\":\"x\"}");
         sqlite3_progress_handler(outbox_db(f->ob), 0, NULL, NULL);
@@ -152,11 +152,97 @@ static void a_temp_trigger_made_since_keeps_its_own_conflict_clause(void **state
 {
     struct fixture *f = *state;
     assert_ok(f, put(f, "{\"id\":\"x\"}"));
-    fixture_sql(f, "CREATE TEMP TABLE seen(id PRIMARY KEY);"
-                   "CREATE TEMP TRIGGER tt AFTER UPDATE ON main.t BEGIN INSERT OR IGNORE INTO seen VALUES (new.id); END");
+    fixture_sql(f,
+                "CREATE TEMP TABLE seen(id PRIMARY KEY);"
+                "CREATE TEMP TRIGGER tt AFTER UPDATE ON main.t BEGIN INSERT OR IGNORE INTO seen VALUES (new.id); END");
     assert_ok(f, put(f, "{\"id\":\"x\"}"));
     assert_ok(f, put(f, "{\"id\":\"x\"}"));
     assert_int_equal(fixture_int(f, "SELECT count(*) FROM seen"), 1);
+}
+
+/* ---- Our own tables ---- */
+
+static int emit(outbox *ob)
+{
+    return outbox_emit(ob, "a", NULL, "1", -1, NULL, NULL);
+}
+
+/* A plain database, and a handle attached to it. */
+static sqlite3 *attach(struct fixture *f, outbox **ob)
+{
+    char path[128];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/plain.db", f->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(outbox_attach(db, NULL, ob), OUTBOX_OK);
+    return db;
+}
+
+static void assert_read_under_the_source_there_is(outbox *ob)
+{
+    sqlite3 *db = outbox_db(ob);
+    outbox_reader *reader;
+    const outbox_event *event;
+    char sql[128];
+    assert_int_equal(outbox_reader_open(ob, "c", NULL, &reader), OUTBOX_OK);
+    assert_int_equal(outbox_reader_next(reader, 0, &event), OUTBOX_OK);
+    snprintf(sql, sizeof sql, "SELECT value || '-1' = '%s' FROM outbox_meta WHERE name = 'source'", event->id);
+    assert_int_equal(sql_int(db, sql), 1);
+    outbox_reader_close(reader);
+}
+
+static void our_tables_rolled_back_leave_no_source_behind(void **state)
+{
+    outbox *ob;
+    sqlite3 *db = attach(*state, &ob);
+    sql_on(db, "BEGIN");
+    sql_on(db, outbox_schema_sql());
+    assert_int_equal(emit(ob), OUTBOX_OK);
+    sql_on(db, "ROLLBACK; BEGIN");
+    sql_on(db, outbox_schema_sql());
+    sql_on(db, "COMMIT");
+    assert_int_equal(emit(ob), OUTBOX_OK);
+    assert_read_under_the_source_there_is(ob);
+    outbox_close(ob);
+    sqlite3_close(db);
+}
+
+static void our_tables_rolled_back_are_missed_in_words(void **state)
+{
+    static const char *const around[] = {"", "BEGIN"};
+    outbox *ob;
+    sqlite3 *db = attach(*state, &ob);
+    for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+        sql_on(db, "BEGIN");
+        sql_on(db, outbox_schema_sql());
+        assert_int_equal(emit(ob), OUTBOX_OK);
+        sql_on(db, "ROLLBACK");
+        sql_on(db, around[i]);
+        assert_int_equal(emit(ob), OUTBOX_SCHEMA);
+        assert_non_null(strstr(outbox_errmsg(ob), "has no outbox tables"));
+        assert_int_equal(emit(ob), OUTBOX_SCHEMA);
+    }
+    outbox_close(ob);
+    sqlite3_close(db);
+}
+
+/* Nor does data_version tell of what the connection itself has committed. */
+static void our_tables_dropped_and_made_anew_are_another_source(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, emit(f->ob));
+    fixture_sql(f, "PRAGMA foreign_keys = OFF; DROP VIEW outbox_events");
+    static const char *const tables[] = {"change_log",        "outbox",           "consumer_offsets",
+                                         "failed_deliveries", "outbox_meta",      "failed_attempts",
+                                         "outbox_audit",      "outbox_displaced", "outbox_odd"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS %s", tables[i]);
+        fixture_sql(f, sql);
+    }
+    assert_ok(f, outbox_migrate(f->ob));
+    assert_ok(f, emit(f->ob));
+    assert_read_under_the_source_there_is(f->ob);
 }
 
 int main(void)
@@ -169,7 +255,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_capture_afterwards_is_of_the_table_as_it_is, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_key_is_read_by_the_rules_of_the_table_as_it_is, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_interrupt_while_looking_again_forgets_no_change, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_temp_trigger_made_since_keeps_its_own_conflict_clause, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_temp_trigger_made_since_keeps_its_own_conflict_clause, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(our_tables_rolled_back_leave_no_source_behind, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(our_tables_rolled_back_are_missed_in_words, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(our_tables_dropped_and_made_anew_are_another_source, setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
