@@ -127,7 +127,11 @@ static bool read_file(const char *path, struct buffer *text)
     buffer_append_text(text, "\n");
     buffer_append_text(text, end_key);
     buffer_append_text(text, " = true\n");
-    return buffer_text(text) != NULL;
+    if (!buffer_text(text))
+        return false;
+    const char *torn = config_blank_comments(text->data);
+    return !torn ||
+           complain(path, count_lines(text->data, (size_t)(torn - text->data)), "${ without its } in the same line");
 }
 
 /* The keys of one group of options, each once: jsonl's format and webhook's are one key. Ends with CFG_END. */
@@ -219,23 +223,28 @@ static bool find_kind(cfg_t *section, struct config_sink *sink)
     return found == 1;
 }
 
+/* Of a fault in no one line: libconfuse knows where the section ends, and no longer where it began. */
+static bool complain_of_sink(cfg_t *section, const char *name, const char *words)
+{
+    snprintf(reading->message, reading->message_size, "%s:%d: sink '%.80s', which ends here: %s%s", reading->path,
+             section->line, cfg_title(section), name, words);
+    return false;
+}
+
 static bool take_sink(cfg_t *section, struct config_sink *sink)
 {
-    *sink = (struct config_sink){.title = cfg_title(section), .line = section->line};
-    if (!find_kind(section, sink)) {
-        snprintf(reading->message, reading->message_size,
-                 "%s:%d: sink '%.80s' wants exactly one of jsonl = PATH, webhook = URL, exec = CMD, stdout = true, "
-                 "null = true",
-                 reading->path, sink->line, sink->title);
-        return false;
-    }
+    *sink = (struct config_sink){.title = cfg_title(section)};
+    if (!find_kind(section, sink))
+        return complain_of_sink(
+            section, "", "wants exactly one of jsonl = PATH, webhook = URL, exec = CMD, stdout = true, null = true");
     for (cfg_opt_t *opt = section->opts; opt->name; opt++) {
         const struct option *o = option_by_key(opt->name, sink->kind);
         const char *line = cfg_opt_getcomment(opt);
-        bool empty_list = opt->flags & CFGF_LIST && opt->flags & CFGF_MODIFIED && cfg_opt_size(opt) == 0;
-        if (empty_list || (!o && cfg_opt_size(opt) > 0 && strcmp(opt->name, end_key) != 0)) {
-            snprintf(reading->message, reading->message_size, "%s:%s: %s %s", reading->path, line ? line : "",
-                     opt->name, empty_list ? "is an empty list" : "is an option of another kind of sink");
+        if (opt->flags & CFGF_LIST && opt->flags & CFGF_MODIFIED && cfg_opt_size(opt) == 0)
+            return complain_of_sink(section, opt->name, " is an empty list");
+        if (!o && cfg_opt_size(opt) > 0 && strcmp(opt->name, end_key) != 0) {
+            snprintf(reading->message, reading->message_size, "%s:%s: %s is an option of another kind of sink",
+                     reading->path, line ? line : "", opt->name);
             return false;
         }
         if (o && !add_values(o, opt, &sink->given))

@@ -48,7 +48,6 @@ void help_print(void); /* settings_help.c */
 
 struct config_sink {
     const char *title;
-    int line;
     enum sink_kind kind;
     struct given_list given;
 };
@@ -64,5 +63,9 @@ struct config {
 /* path is borrowed until config_free(), which is due after a failure too. */
 bool config_read(const char *path, struct config *, char *message, size_t message_size);
 void config_free(struct config *);
+
+/* settings_comments.c: spaces in place of every comment, line breaks kept. Returns the first ${ whose } is in another
+ * line, NULL where there is none. */
+const char *config_blank_comments(char *text);
 
 #endif

@@ -8,13 +8,13 @@
 #include "settings_given.h"
 #include "settings_option.h"
 
-/* Whether text stands in the first n lines. */
+/* Whether text stands in the first n lines, and there are as many. */
 static bool stands_in(const uint8_t *data, size_t size, int lines, const char *text)
 {
     size_t end = 0;
     for (; end < size && lines > 0; end++)
         lines -= data[end] == '\n';
-    return memmem(data, end, text, strlen(text)) != NULL;
+    return lines <= 1 && memmem(data, end, text, strlen(text)) != NULL;
 }
 
 static bool opens_a_file(const struct option_type *type)
@@ -49,7 +49,7 @@ static void check_config(const struct config *config, const uint8_t *data, size_
     for (int i = 0; i < config->sink_count; i++) {
         const struct config_sink *sink = &config->sinks[i];
         struct relay_settings one = {.sinks = calloc(1, sizeof *one.sinks), .sink_count = 1};
-        CHECK(one.sinks && sink->title && sink->line >= 1);
+        CHECK(one.sinks && sink->title);
         one.sinks[0].kind = sink->kind;
         for (int k = 0; k < i; k++)
             CHECK(strcmp(sink->title, config->sinks[k].title) != 0);

@@ -97,7 +97,8 @@ static void a_bad_file_is_refused_with_its_line(void **state)
         {"sink a {\n webhook = 'https://h/'\n header = 'A: 1'\n header = 'B: 2'\n}\n",
          "relay.conf:4: header is given twice"},
         {"sink a {\n webhook = 'https://h/'\n header = {'A: 1', ''}\n}\n", "relay.conf:3: header is empty"},
-        {"sink a {\n webhook = 'https://h/'\n header = {}\n}\n", "header is an empty list"},
+        {"sink a {\n webhook = 'https://h/'\n header = {}\n}\n",
+         "relay.conf:4: sink 'a', which ends here: header is an empty list"},
         {"db = \"\"\n", "relay.conf:1: db is empty"},
         {"\ndb = \"${OUTBOX_TEST_UNSET}\"\n", "relay.conf:2: db is empty"},
         {"dbb = a\n", "relay.conf:1: no such option 'dbb'; see CONFIGURATION FILE"},
@@ -108,8 +109,9 @@ static void a_bad_file_is_refused_with_its_line(void **state)
         {"sink a {\n stdout = true\n db = x\n}\n", "relay.conf:3: no such option 'db'"},
         {"sink a {\n stdout = true\n\n keep = 1\n}\n", "relay.conf:4: keep is an option of another kind of sink"},
         {"sink a {\n jsonl = x\n timeout = 1s\n}\n", "relay.conf:3: timeout is an option of another kind of sink"},
-        {"sink a {\n keep = 1\n}\n", "sink 'a' wants exactly one of jsonl = PATH, webhook = URL"},
-        {"sink a { jsonl = x stdout = true }\n", "sink 'a' wants exactly one of"},
+        {"sink a {\n keep = 1\n}\n",
+         "relay.conf:3: sink 'a', which ends here: wants exactly one of jsonl = PATH, webhook"},
+        {"sink a { jsonl = x stdout = true }\n", "relay.conf:1: sink 'a', which ends here: wants exactly one of"},
         {"sink a { stdout = false }\n", "relay.conf:1: stdout: can only be true"},
         {"sink a { stdout = true }\nsink a { null = true }\n", "relay.conf:2: found duplicate title 'a'"},
         {"sink { stdout = true }\n", "relay.conf:1: missing title"},
@@ -142,6 +144,77 @@ static void a_bad_file_is_refused_with_its_line(void **state)
         rig_text("relay.conf", 0644, cases[i].text);
         rig_refused(*state, "--config|relay.conf", cases[i].expected, "canary");
     }
+}
+
+/* libconfuse counts lines of its own for a comment. */
+static void comments_before_a_fault_leave_its_line_right(void **state)
+{
+    static const char *const comments[] = {
+        "# c\n# d\n#\n",
+        "// c\n//// d\n//\n",
+        "/* c */\n/**/\n/*/ d **/\n",
+        "/* c\n * d\n */\n",
+        "#### c\r\n// it's \"c\r\n/* # */ /* // */ # /*\r\n",
+        "db = x # c\nlog-level = warn // c\n /* c */ log-format = text /* c */ # d\n",
+        "sink b {\n stdout = true # } c\n} // c\n",
+        "db = 'a # \\' // /* b'\nlog-level = \"warn\" # \"\nlog-format = 'text' /* ' */\n",
+        "db = \"a # \\\" // /* ' b\"\nlog-level = 'warn' # '\nlog-format = \"text\" /* \" */\n",
+        "sink b { webhook = https://h.example/*\n header = { 'A: 1', # the first\n 'B: 2' /* d */ } }\n",
+        "db = ${OUTBOX_TEST_UNSET:-#//} # c\n# d\n# e\n",
+        "db = \"${OUTBOX_TEST_UNSET:-#\"}\" # c\n# d\n# e\n",
+    };
+    struct settings_rig *rig = *state;
+    for (size_t i = 0; i < sizeof comments / sizeof *comments; i++) {
+        static const struct {
+            const char *text, *expected;
+        } faults[] = {
+            {"nope = 1\n", "relay.conf:4: no such option 'nope'"},
+            {"sink a {\n null = true\n timeout = 1s\n}\n",
+             "relay.conf:6: timeout is an option of another kind of sink"},
+            {"sink a {\n jsonl = x\n keep = 1\n # c\n /* d */ keep = 2\n}\n",
+             "relay.conf:8: keep is given twice, the first time in line 6"},
+            {"sink a {\n header = {} keep = 1\n jsonl = x\n}\n",
+             "relay.conf:7: sink 'a', which ends here: header is an empty list"},
+            {"sink a {\n jsonl = x # c", "relay.conf:5: the file ends too early"},
+            {"sink a { jsonl = x }\n/* c\n# d */ nope = 1\n", "relay.conf:6: no such option 'nope'"},
+            {"sink a { jsonl = x }\n/* c\n# d\n", "relay.conf:6: the file ends too early"},
+            {"sink a { jsonl = 'x # c\n", "relay.conf:4: the file ends too early"},
+        };
+        for (size_t k = 0; k < sizeof faults / sizeof *faults; k++) {
+            char text[512];
+            snprintf(text, sizeof text, "%s%s", comments[i], faults[k].text);
+            rig_text("relay.conf", 0644, text);
+            rig_refused(rig, "--config|relay.conf", faults[k].expected, NULL);
+        }
+    }
+}
+
+static void what_looks_like_a_comment_in_a_value_is_its_own(void **state)
+{
+    struct settings_rig *rig = *state;
+    unsetenv("OUTBOX_TEST_UNSET");
+    enum settings_result result = load_file(rig,
+                                            "db = \"${OUTBOX_TEST_UNSET:-#\"//}/*a*/\\\" # b\" # c\n"
+                                            "sink a { webhook = https://h.example//x /* c */\n"
+                                            " header = { 'A: # 1', # c\n \"B: // 2\" /* d */ } // c\n"
+                                            " filter = 'x = \\'/* # \\' // y' }#\n",
+                                            NULL);
+    if (result != SETTINGS_OK)
+        fail_msg("%s", rig->message);
+    const struct sink_settings *s = &rig->settings.sinks[0];
+    assert_string_equal(rig->settings.db_path, "#\"///*a*/\" # b");
+    assert_string_equal(s->webhook.headers[0], "A: # 1");
+    assert_string_equal(s->webhook.headers[1], "B: // 2");
+    assert_string_equal(s->filter, "x = '/* # ' // y");
+}
+
+static void a_variable_ends_in_its_line(void **state)
+{
+    rig_text("relay.conf", 0644, "# c\ndb = \"${HOME/x.db\"\nsink a {\n stdout = true\n}\n");
+    rig_refused(*state, "--config|relay.conf", "relay.conf:2: ${ without its } in the same line", NULL);
+    rig_text("relay.conf", 0644, "# c\n\ndb = ${HOME/x.db\nsink a {\n stdout = true\n}\n");
+    rig_refused(*state, "--config|relay.conf", "relay.conf:3: ${ without its } in the same line", NULL);
+    assert_int_equal(load_file(*state, "sink a { stdout = true filter = 'x = \"${\n\"' }\n", NULL), SETTINGS_OK);
 }
 
 static void what_is_no_text_file_is_refused(void **state)
@@ -244,6 +317,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sink_flag_adds_a_sink_to_the_files, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_variable_is_put_in_and_a_quote_keeps_it_out, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_bad_file_is_refused_with_its_line, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(comments_before_a_fault_leave_its_line_right, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(what_looks_like_a_comment_in_a_value_is_its_own, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_variable_ends_in_its_line, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_text_file_is_refused, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_good_file_is_read_after_every_kind_of_bad_one, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_is_shown_reads_back, rig_setup, rig_teardown),
