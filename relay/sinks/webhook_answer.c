@@ -49,7 +49,7 @@ void webhook_settle_delivered(struct sink *s, struct window_event *e)
 
 static void record_dead(struct sink *s, struct window_event *e, const struct window_failure *how)
 {
-    log_delivery(LOG_LEVEL_ERROR, s->context->settings->name, e->seq, how->attempts, "dead", "%s", how->error);
+    log_delivery(LOG_LEVEL_ERROR, s->context->settings->consumer, e->seq, how->attempts, "dead", "%s", how->error);
     if (s->settings->skip_dead)
         trail_await(s->context->trail); /* its key goes on without it, once that is recorded */
     or_return(s, e, window_dead(s->window, e, how));
@@ -58,8 +58,8 @@ static void record_dead(struct sink *s, struct window_event *e, const struct win
 static void record_retry(struct sink *s, struct window_event *e, int64_t delay_us, struct window_failure how)
 {
     how.next_attempt_at_us = timestamp_now_us() + delay_us;
-    log_delivery(how.attempts > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, s->context->settings->name, e->seq, how.attempts,
-                 "retry", "%s", how.error);
+    log_delivery(how.attempts > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, s->context->settings->consumer, e->seq,
+                 how.attempts, "retry", "%s", how.error);
     or_return(s, e, window_retry(s->window, e, clock_monotonic_us() + delay_us, &how));
 }
 
@@ -138,8 +138,8 @@ static void handle_failure(struct sink *s, const struct batch *b, const struct h
                                  : breaker_failed(&s->breaker, b->events[0]->key_sum, now_us, random_bits());
     if (opened) {
         s->down_since_us = now_us;
-        log_write(LOG_LEVEL_WARN, s->context->settings->name, "%s is down, delivery pauses: %s", s->settings->url_shown,
-                  how.error);
+        log_write(LOG_LEVEL_WARN, s->context->settings->consumer, "%s is down, delivery pauses: %s",
+                  s->settings->url_shown, how.error);
     }
     if (breaker_is_down(&s->breaker)) {
         webhook_return_all(s, b);
@@ -162,7 +162,7 @@ static void note_alive(struct sink *s)
     if (!breaker_succeeded(&s->breaker))
         return;
     s->down_total_us += now_us - s->down_since_us;
-    log_write(LOG_LEVEL_INFO, s->context->settings->name, "%s answers again after %" PRId64 " s",
+    log_write(LOG_LEVEL_INFO, s->context->settings->consumer, "%s answers again after %" PRId64 " s",
               s->settings->url_shown, (now_us - s->down_since_us) / 1000000);
 }
 
@@ -184,8 +184,8 @@ static void handle_success(struct sink *s, const struct batch *b, long status)
     webhook_has_memory(s);
     for (int i = 0; i < b->count; i++) {
         struct window_event *e = b->events[i];
-        log_delivery(LOG_LEVEL_DEBUG, s->context->settings->name, e->seq, e->attempts + 1, "delivered", "status %ld",
-                     status);
+        log_delivery(LOG_LEVEL_DEBUG, s->context->settings->consumer, e->seq, e->attempts + 1, "delivered",
+                     "status %ld", status);
         record_delivered(s, e);
     }
 }
@@ -202,7 +202,7 @@ static void handle_refusal(struct sink *s, const struct batch *b, const struct h
         record_dead(s, b->events[0], &how);
         return;
     }
-    log_write(LOG_LEVEL_WARN, s->context->settings->name, "a batch of %d events is refused, they go one by one: %s",
+    log_write(LOG_LEVEL_WARN, s->context->settings->consumer, "a batch of %d events is refused, they go one by one: %s",
               b->count, how.error);
     for (int i = 0; i < b->count; i++)
         b->events[i]->alone = true;
@@ -225,7 +225,7 @@ static void handle_answer(struct sink *s, const struct batch *b, const struct ht
         breaker_abandoned(&s->breaker);
         webhook_return_all(s, b); /* still owed, should an operator resume */
         if (!s->gone)
-            log_write(LOG_LEVEL_ERROR, s->context->settings->name, "%s answered 410 Gone: nothing more is sent",
+            log_write(LOG_LEVEL_ERROR, s->context->settings->consumer, "%s answered 410 Gone: nothing more is sent",
                       s->settings->url_shown);
         s->gone = true;
         return;

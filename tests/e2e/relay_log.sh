@@ -1,44 +1,54 @@
 #!/usr/bin/env bash
-# relay_log.sh — a log that nobody reads, and standard descriptors that are closed: no reason to stop, nor to hang.
+# relay_log.sh — each line of the log that is about one consumer names that consumer, whatever its sink is called.
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/../support/tap.sh"
 # shellcheck source=tests/support/relay.sh
 . "$ROOT/tests/support/relay.sh"
+# shellcheck source=tests/support/webhook.sh
+. "$ROOT/tests/support/webhook.sh"
 
-# Whoever reads the log has fallen asleep, and its pipe is full.
+logged=(--once --log-format json --log-level debug --consumer shop)
+
+# The consumers in FILE's log, each once; and every line is JSON.
+named() { jq -r 'select(.consumer) | .consumer' "$1" | sort -u | tr '\n' ' '; }
+outcomes() { jq -r 'select(.outcome) | .outcome' "$TMP/err" | sort -u | tr '\n' ' '; }
+
 new_database
-mkfifo "$TMP/log"
-exec 7<>"$TMP/log"
-fill() { dd if=/dev/zero of="$TMP/log" oflag=nonblock bs=4096 2>/dev/null; }
-has_lines() { [ "$(wc -l <"$TMP/events.jsonl" 2>/dev/null)" = "$1" ]; }
-fill
-outbox-relay --db "$DB" --jsonl "$TMP/events.jsonl" 2>&7 &
-pid=$!
-emit 3
-ok "a log that nobody reads holds up no event" await 10 has_lines 3
-kill -HUP "$pid"
-timeout 20 cat <"$TMP/log" >"$TMP/read" &
-reader=$!
-again() { kill -HUP "$pid" && grep -qa "settings read again" "$TMP/read"; }
-ok "what is said once it is read again is there" await 10 again
-ok "and how much of it was lost" await 10 grep -qaE ' warn [0-9]+ lines of the log before that one are lost' "$TMP/read"
-kill "$reader"
-wait "$reader" 2>/dev/null
-is "in whole lines" "$(tr -d '\0' <"$TMP/read" | grep -cvE '^[0-9T:.Z-]{27} (info|warn) ')" 0
-fill
+sql "INSERT INTO outbox_events(topic, payload) VALUES ('odd', '{')" # worth a line of its own, whoever gets it
+for sink in "--jsonl $TMP/events.jsonl" "--stdout" "--exec cat"; do
+    sql "DELETE FROM consumer_offsets"
+    # shellcheck disable=SC2086 # two words
+    relay "${logged[@]}" --from 1 $sink
+    is "of ${sink%% *}: what is logged of an event is its consumer's" "$code $(outcomes)$(named "$TMP/err")" "0 delivered shop "
+done
+
+new_database
+receiver --answer 'key=orders/bad 400' --answer 'key=orders/poison 500'
+emit 1 bad
+emit 1 poison
+emit 1 good
+relay "${logged[@]}" --webhook "$URL"
+is "of --webhook: each outcome is" "$(outcomes)$(named "$TMP/err")" "dead delivered retry shop "
+receiver_ends
+
+new_database
+receiver --answer 'first=1 410'
+emit 1
+relay "${logged[@]}" --webhook "$URL"
+is "and its end is" "$(grep -c '410 Gone' "$TMP/err") $(named "$TMP/err")" "1 shop "
+receiver_ends
+
+# An outage, and its end, of a consumer that a config file names.
+new_database
+for key in 1 2 3 4; do emit 1 "$key"; done
+echo "sink hook { webhook = \"$URL\" consumer = shop backoff = \"20ms,50ms\" }" >"$TMP/shop.conf"
+start live --config "$TMP/shop.conf" --log-format json --log-level debug
+ok "an outage is logged" await 10 grep -q "is down" "$TMP/live.err"
+receiver --port "$PORT"
+ok "and its end is" await 10 grep -q "answers again" "$TMP/live.err"
 kill -TERM "$pid"
 ends "$pid"
-is "and does not keep it from stopping" "$code" 0
-exec 7<&-
+is "as that consumer's" "$(named "$TMP/live.err")" "shop "
+receiver_ends
 
-# What is closed would be the next file that is opened.
-emit 1
-timeout 20 outbox-relay --db "$DB" --stdout --consumer shown --from 1 --once >&- 2>"$TMP/closed.err"
-is "without a standard output there is nowhere to deliver to" "$?" 111
-like "which is said" "$(cat "$TMP/closed.err")" 'standard output: Bad file descriptor'
-is "and nothing is acknowledged" "$(acked shown)" 0
-timeout 20 outbox-relay --db "$DB" --stdout --from 1 --once <&- 2>&- >"$TMP/closed.out"
-is "without the others it delivers" "$? $(wc -l <"$TMP/closed.out")" "0 4"
-timeout 20 outbox-relay --db "$DB" --jsonl "$TMP/events.jsonl" --once <&- >&- 2>&-
-is "and without all three into a file" "$? $(jq -s 'length' "$TMP/events.jsonl")" "0 4"
 done_testing
