@@ -284,7 +284,8 @@ typedef struct outbox_capture_options {
  *
  * A write through this library makes one event here too, the triggers' own; its topic, ordering_key and headers are
  * honoured. Where the options leave an event out, outbox_last_seq is 0. A write while the triggers are not up to date is
- * OUTBOX_SCHEMA.
+ * OUTBOX_SCHEMA, and on a connection that runs none (SQLITE_DBCONFIG_ENABLE_TRIGGER 0) OUTBOX_MISUSE; plain SQL there
+ * writes without an event.
  *
  * On OUTBOX_OK outbox_errmsg() is empty, or names triggers of the table's own that may write it again: an event more
  * for each such write. Errors: INVALID (no such table or column, the key or revision left out, a UTF-16 database), MISUSE

@@ -94,6 +94,13 @@ int write_step(struct write *w, sqlite3_stmt *st)
     return fail_sqlite(w->ob, rc, what);
 }
 
+/* SQLITE_DBCONFIG_ENABLE_TRIGGER 0 is silent: what triggers should log is not. */
+static bool triggers_run(outbox *ob)
+{
+    int on = 1;
+    return sqlite3_db_config(ob->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on) != SQLITE_OK || on;
+}
+
 int write_prepare(struct write *w)
 {
     outbox *ob = w->ob;
@@ -105,6 +112,11 @@ int write_prepare(struct write *w)
         return fail(ob, OUTBOX_SCHEMA,
                     "table %s: its capture triggers are not up to date (%s); run: outboxctl capture %s", t->name,
                     t->stale, t->name);
+    if (!triggers_run(ob))
+        return fail(ob, OUTBOX_MISUSE,
+                    "table %s: captured, and this connection runs no triggers (SQLITE_DBCONFIG_ENABLE_TRIGGER is 0): "
+                    "nothing would log the write; enable them",
+                    t->name);
     sqlite3_stmt *st = handle_statement(ob, ST_LAST_SEQ, &code);
     if (!st)
         return code;

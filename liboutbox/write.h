@@ -49,7 +49,7 @@ int write_take_image(struct write *, struct buffer *image);
 /* Runs the statement that changes the row; exactly one must change. */
 int write_step(struct write *, sqlite3_stmt *);
 
-/* Before the change: of a captured table, that its triggers are up to date, and where the log ends. */
+/* Before the change: of a captured table, that its triggers are up to date and will run, and where the log ends. */
 int write_prepare(struct write *);
 
 /* Logs and owes the change; before and after may be NULL. Of a captured table the triggers have done so: finds what they

@@ -269,6 +269,24 @@ static void a_trigger_put_in_place_of_ours_is_noticed(void **state)
     assert_string_equal(fixture_log(f, "op"), "insert");
 }
 
+/* SQLite runs no trigger there, and says nothing: the row would be committed without its event. */
+static void with_triggers_disabled_a_captured_row_is_not_written(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *db = outbox_db(f->ob);
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    assert_ok(f, put(f, 1, "c", NULL));
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL), SQLITE_OK);
+    const char *words = "table orders: captured, and this connection runs no triggers";
+    assert_refused(f, OUTBOX_MISUSE, words, put(f, 1, "d", NULL));
+    assert_refused(f, OUTBOX_MISUSE, words, put(f, 2, "c", NULL));
+    assert_refused(f, OUTBOX_MISUSE, words, outbox_delete(f->ob, "orders", "1", OUTBOX_ANY_REVISION, NULL));
+    assert_string_equal(fixture_text(f, "SELECT group_concat(id || customer) FROM orders"), "1c");
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL), SQLITE_OK);
+    assert_ok(f, put(f, 1, "d", NULL));
+    assert_string_equal(fixture_log(f, "op"), "insert update");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -286,6 +304,7 @@ int main(void)
         T(each_write_option_alone_reaches_the_event),
         T(a_column_gone_that_was_asked_for_is_named),
         T(a_trigger_put_in_place_of_ours_is_noticed),
+        T(with_triggers_disabled_a_captured_row_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

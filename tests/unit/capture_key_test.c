@@ -9,8 +9,9 @@ static int setup(void **state)
     int rc = fixture_setup(state);
     struct fixture *f = *state;
     if (rc == 0) {
-        fixture_sql(f, "CREATE TABLE readings(at REAL PRIMARY KEY, n, revision INTEGER NOT NULL DEFAULT 1);"
-                       "CREATE TABLE pairs(dev TEXT, at, n, revision INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(dev, at))");
+        fixture_sql(f,
+                    "CREATE TABLE readings(at REAL PRIMARY KEY, n, revision INTEGER NOT NULL DEFAULT 1);"
+                    "CREATE TABLE pairs(dev TEXT, at, n, revision INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(dev, at))");
         assert_ok(f, outbox_capture(f->ob, "readings", NULL));
         assert_ok(f, outbox_capture(f->ob, "pairs", NULL));
     }
@@ -137,7 +138,8 @@ static void the_library_finds_the_event_of_its_own_write(void **state)
         .size = sizeof options, .topic = "shop", .ordering_key = "k", .headers = "{\"a\":\"b\"}"};
     assert_ok(f, outbox_upsert(f->ob, "readings", row, 1, 0, &options, NULL));
     assert_int_equal(outbox_last_seq(f->ob), 1);
-    assert_string_equal(fixture_text(f, "SELECT topic || ordering_key || headers FROM change_log"), "shopk{\"a\":\"b\"}");
+    assert_string_equal(fixture_text(f, "SELECT topic || ordering_key || headers FROM change_log"),
+                        "shopk{\"a\":\"b\"}");
     assert_ok(f, outbox_delete(f->ob, "readings", "0.30000000000000004", 1, NULL));
     assert_int_equal(outbox_last_seq(f->ob), 2);
 }
