@@ -9,6 +9,7 @@
 #include "consumer.h"
 #include "handle.h"
 #include "schema.h"
+#include "segment.h"
 #include "timestamp.h"
 #include "transaction.h"
 
@@ -18,9 +19,10 @@ static const char sql_register[] =
     "INSERT INTO main.consumer_offsets(consumer, reads, acked_seq, lease_token, updated_at, kind)"
     " VALUES (?1, ?2, nullif(?3, -1), 0, ?4, 'reader')";
 
+/* reads anew: the stream is the same, but its path may be spelled another way than last time. */
 static const char sql_claim[] =
     "UPDATE main.consumer_offsets SET lease_token = coalesce(lease_token, 0) + 1, lease_owner = ?2, updated_at = ?3,"
-    " kind = 'reader'"
+    " kind = 'reader', reads = ?4"
     " WHERE consumer = ?1 RETURNING lease_token, coalesce(acked_seq, -1), position";
 
 static const char sql_look[] =
@@ -78,7 +80,7 @@ static int check_reads(outbox *ob, const char *name, const char *stored, const c
     if (!stored && reads)
         return fail(ob, OUTBOX_INVALID, "consumer %s reads the database; give this reader of %s another name", name,
                     reads);
-    if (stored && strcmp(stored, reads) != 0)
+    if (stored && stream_same(stored, reads) != STREAM_SAME)
         return fail(ob, OUTBOX_INVALID, "consumer %s follows the file %s, not %s; give this reader another name", name,
                     stored, reads);
     return OUTBOX_OK;
@@ -123,7 +125,7 @@ static int enroll(outbox *ob, const char *name, struct feed *feed, int from)
     return code;
 }
 
-static int claim(outbox *ob, struct consumer *c)
+static int claim(outbox *ob, struct consumer *c, const char *reads)
 {
     sqlite3_stmt *st = NULL;
     char owner[80];
@@ -132,6 +134,8 @@ static int claim(outbox *ob, struct consumer *c)
         snprintf(owner, sizeof owner, "reader pid %d", (int)getpid());
         int rc = sqlite3_bind_text(st, 2, owner, -1, SQLITE_STATIC);
         sqlite3_bind_int64(st, 3, timestamp_now_us());
+        if (rc == SQLITE_OK)
+            rc = sqlite3_bind_text(st, 4, reads, -1, SQLITE_STATIC);
         if (rc == SQLITE_OK)
             rc = sqlite3_step(st);
         if (rc == SQLITE_ROW) {
@@ -186,7 +190,7 @@ static int take_row(outbox *ob, struct consumer *c, struct feed *feed, int from)
     if (code == OUTBOX_OK && !exists)
         code = enroll(ob, c->name, feed, from);
     if (code == OUTBOX_OK)
-        code = claim(ob, c);
+        code = claim(ob, c, feed->reads);
     if (code == OUTBOX_OK)
         code = feed->ops->resume(feed, c->acked_seq, c->position);
     /* Before the commit: a consumer that could not be opened must not stay behind and hold events back for nobody. */

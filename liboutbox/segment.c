@@ -74,6 +74,34 @@ void stream_path_fini(struct stream_path *path)
     memset(path, 0, sizeof *path);
 }
 
+/* By device and inode, so that "./", "a/../", links and bind mounts all count for nothing. */
+static enum stream_same same_directory(const char *directory, const char *other)
+{
+    struct stat x, y;
+
+    if (stat(directory, &x) != 0 || stat(other, &y) != 0)
+        return STREAM_UNKNOWN;
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino ? STREAM_SAME : STREAM_OTHER;
+}
+
+enum stream_same stream_same(const char *path, const char *other)
+{
+    struct stream_path x = {0}, y = {0};
+    enum stream_same result;
+
+    if (!stream_path_init(&x, path) || !stream_path_init(&y, other))
+        result = errno == EISDIR || errno == ENAMETOOLONG ? STREAM_OTHER : STREAM_UNKNOWN; /* no stream has that path */
+    else if (strcmp(x.file, y.file) != 0)
+        result = STREAM_OTHER;
+    else if (strcmp(x.absolute, y.absolute) == 0)
+        result = STREAM_SAME;
+    else
+        result = same_directory(x.directory, y.directory);
+    stream_path_fini(&x);
+    stream_path_fini(&y);
+    return result;
+}
+
 bool segment_name(char name[SEGMENT_NAME_SIZE], const char *stem, int64_t first, int64_t last)
 {
     int size = snprintf(name, SEGMENT_NAME_SIZE, "%s.%020" PRId64 "-%020" PRId64 "%s", stem, first, last, suffix);

@@ -26,6 +26,17 @@ struct stream_path {
 bool stream_path_init(struct stream_path *, const char *given);
 void stream_path_fini(struct stream_path *);
 
+/* Whether two paths name one stream, however they are spelled: the same file name in the same directory, by way of
+ * symbolic links too. (The active file itself is never one that is followed.) Asked anew each time: where a link leads
+ * today is where a reader that opens it goes on. */
+enum stream_same {
+    STREAM_OTHER,
+    STREAM_SAME,
+    STREAM_UNKNOWN /* a directory can't be looked at, or memory is short: it may be the same, so keep what it needs */
+};
+
+enum stream_same stream_same(const char *path, const char *other);
+
 struct segment {
     int64_t first, last; /* seqs */
     int64_t size_bytes;

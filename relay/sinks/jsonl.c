@@ -216,13 +216,11 @@ static void retain(struct sink *sink)
 {
     const struct jsonl_settings *settings = sink->settings;
     const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
-    const char *path = sink->stream.path.absolute;
-    char *resolved = realpath(path, NULL); /* a reader may have registered with symbolic links followed */
     char reason[SINK_REASON_SIZE] = "";
     int64_t read_seq = 0;
 
     sink->retention_at_us = now_us(sink) + RETENTION_GAP_US;
-    if (retention_read_seq(sink->context->db, path, resolved ? resolved : path, &read_seq) != SQLITE_OK)
+    if (retention_read_seq(sink->context->db, sink->stream.path.absolute, &read_seq) != SQLITE_OK)
         snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
     else
         retention_apply(&keep, sink->ops, sink->stream.file.dir_fd, sink->stream.path.stem, sink->stream.file.end,
@@ -231,7 +229,6 @@ static void retain(struct sink *sink)
         log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
                   sink->stream.path.given, reason);
     memcpy(sink->said_keeping, reason, sizeof reason);
-    free(resolved);
 }
 
 /* Best right after a write: the commit that led to it has ended, and where commits come singly the next one's sync, which

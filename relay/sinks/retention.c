@@ -10,9 +10,10 @@
 #include <string.h>
 
 /* A reader that has acknowledged nothing has NULL or 0: everything is still to be read. */
-static const char read_seq_sql[] = "SELECT min(ifnull(acked_seq, 0))\n"
+static const char read_seq_sql[] = "SELECT reads, min(ifnull(acked_seq, 0))\n"
                                    "  FROM main.consumer_offsets\n"
-                                   " WHERE reads IN (?1, ?2)";
+                                   " WHERE reads IS NOT NULL\n"
+                                   " GROUP BY reads";
 
 int retention_choose(const struct segment_list *segments, const struct retention_policy *keep, int64_t active_bytes,
                      int64_t read_seq, int64_t now_us)
@@ -35,23 +36,25 @@ int retention_choose(const struct segment_list *segments, const struct retention
     return chosen;
 }
 
-int retention_read_seq(sqlite3 *db, const char *path, const char *same_path, int64_t *read_seq)
+/* A path whose directory can't be looked at may lead here again tomorrow: its reader keeps what it needs as well. */
+int retention_read_seq(sqlite3 *db, const char *path, int64_t *read_seq)
 {
     sqlite3_stmt *stmt = NULL;
+    int64_t slowest = INT64_MAX;
     int rc = sqlite3_prepare_v2(db, read_seq_sql, -1, &stmt, NULL);
 
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, path, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, same_path, -1, SQLITE_STATIC);
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            bool nobody = sqlite3_column_type(stmt, 0) == SQLITE_NULL;
-            *read_seq = nobody ? INT64_MAX : sqlite3_column_int64(stmt, 0);
-            rc = SQLITE_OK;
-        }
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *reads = (const char *)sqlite3_column_text(stmt, 0);
+        int64_t seq = sqlite3_column_int64(stmt, 1);
+        rc = reads ? SQLITE_OK : SQLITE_NOMEM;
+        if (reads && seq < slowest && stream_same(path, reads) != STREAM_OTHER)
+            slowest = seq;
     }
     sqlite3_finalize(stmt);
-    return rc;
+    if (rc != SQLITE_DONE)
+        return rc;
+    *read_seq = slowest;
+    return SQLITE_OK;
 }
 
 bool retention_apply(const struct retention_policy *keep, const struct file_ops *ops, int dir_fd, const char *stem,

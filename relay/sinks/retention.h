@@ -23,9 +23,9 @@ struct retention_policy {
 int retention_choose(const struct segment_list *, const struct retention_policy *, int64_t active_bytes,
                      int64_t read_seq, int64_t now_us);
 
-/* *read_seq: up to where every consumer that is registered for one of the two paths (they may be equal) has read;
- * INT64_MAX where there is none. An SQLite code; no statement is left open. */
-int retention_read_seq(sqlite3 *db, const char *path, const char *same_path, int64_t *read_seq);
+/* *read_seq: up to where every consumer has read that is registered for this stream, however it spelled the path, or
+ * for one that may be this stream; INT64_MAX where there is none. An SQLite code; no statement is left open. */
+int retention_read_seq(sqlite3 *db, const char *path, int64_t *read_seq);
 
 /* Deletes what may go. *after_seq: what is left of the stream begins after it; untouched where nothing was deleted.
  * False: reason says what stood in the way; what was deleted before is deleted. */

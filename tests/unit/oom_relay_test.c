@@ -219,7 +219,7 @@ static bool read_seq_of_files(struct scene *s)
 {
     int64_t seq = -7;
     arm(s);
-    int rc = retention_read_seq(s->db, "/events.jsonl", "/events.jsonl", &seq);
+    int rc = retention_read_seq(s->db, "/events.jsonl", &seq);
     disarm(s);
     assert_true(rc != SQLITE_OK || seq == 3);
     snprintf(s->reason, sizeof s->reason, "it is the sink's to say");

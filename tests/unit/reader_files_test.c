@@ -99,6 +99,29 @@ static void a_consumer_follows_one_stream(void **state)
     assert_code(b, OUTBOX_INVALID, outbox_reader_open(b->ob, "e", &o, &r));
 }
 
+static void a_consumer_may_spell_its_stream_another_way(void **state)
+{
+    struct bench *b = *state;
+    char link[200], path[300], sql[500];
+    outbox_reader_options o = {.size = sizeof o, .jsonl = path};
+    writer_write(&b->w, 4);
+    open_reader(b);
+    expect(b, 1, 2);
+    ack(b, 2);
+    outbox_reader_close(b->r);
+    b->r = NULL;
+    snprintf(link, sizeof link, "%s/link", b->f->dir);
+    assert_int_equal(symlink(b->f->dir, link), 0);
+    snprintf(path, sizeof path, "%s/%s", link, strrchr(b->w.path, '/') + 1);
+    assert_code(b, OUTBOX_OK, outbox_reader_open(b->ob, "c", &o, &b->r));
+    expect(b, 3, 4);
+    /* As it opened it last: a link that goes away later is no longer asked for. */
+    snprintf(sql, sizeof sql, "SELECT acked_seq = 2 AND reads = '%s' FROM consumer_offsets", path);
+    assert_int_equal(sql_int(b->db, sql), 1);
+    reopen(b);
+    expect(b, 3, 4);
+}
+
 /* Three segments between two looks, and again while the reader is down. */
 static void rotation_is_not_noticed(void **state)
 {
@@ -424,6 +447,7 @@ int main(void)
         TEST(the_cursor_is_kept_in_the_readers_own_database),
         TEST(a_consumer_table_of_somebody_elses_is_left_alone),
         TEST(a_consumer_follows_one_stream),
+        TEST(a_consumer_may_spell_its_stream_another_way),
         TEST(rotation_is_not_noticed),
         TEST(lines_added_just_before_the_rename_are_read),
         TEST(holes_of_a_filter_are_no_gap),

@@ -64,22 +64,46 @@ static void a_clock_set_back_deletes_nothing(void **state)
     assert_int_equal(retention_choose(&ten, &keep, 0, INT64_MAX, -5000000), 0);
 }
 
-static void the_slowest_reader_of_this_very_path_counts(void **state)
+static int64_t read_seq_of(struct stream *s)
+{
+    int64_t read_seq = -1;
+    assert_int_equal(retention_read_seq(s->db, s->path, &read_seq), SQLITE_OK);
+    return read_seq;
+}
+
+static void register_reader(struct stream *s, const char *name, const char *path, const char *acked_seq)
+{
+    char sql[600];
+    snprintf(sql, sizeof sql, "INSERT INTO consumer_offsets(consumer, reads, acked_seq) VALUES ('%s', '%s/%s', %s)",
+             name, s->dir, path, acked_seq);
+    stream_sql(s, sql);
+}
+
+static void the_slowest_reader_of_this_stream_counts_however_it_is_spelled(void **state)
 {
     struct stream *s = *state;
-    int64_t read_seq = -1;
+    char link[300], path[400];
 
-    assert_int_equal(retention_read_seq(s->db, "/a", "/b", &read_seq), SQLITE_OK);
-    assert_true(read_seq == INT64_MAX);
-    stream_sql(s, "INSERT INTO consumer_offsets(consumer, reads, acked_seq) VALUES"
-                  " ('jsonl', NULL, 1), ('other', '/c', 2), ('x', '/a', 20), ('y', '/b', 10)");
-    assert_int_equal(retention_read_seq(s->db, "/a", "/a", &read_seq), SQLITE_OK);
-    assert_int_equal(read_seq, 20);
-    assert_int_equal(retention_read_seq(s->db, "/a", "/b", &read_seq), SQLITE_OK);
-    assert_int_equal(read_seq, 10);
-    stream_sql(s, "INSERT INTO consumer_offsets(consumer, reads) VALUES ('new', '/a')");
-    assert_int_equal(retention_read_seq(s->db, "/a", "/b", &read_seq), SQLITE_OK);
-    assert_int_equal(read_seq, 0);
+    snprintf(link, sizeof link, "%s/link", s->dir);
+    assert_int_equal(symlink(s->dir, link), 0);
+    assert_true(read_seq_of(s) == INT64_MAX);
+    stream_sql(s, "INSERT INTO consumer_offsets(consumer, reads, acked_seq) VALUES ('jsonl', NULL, 1)");
+    register_reader(s, "other", "other.jsonl", "2");
+    register_reader(s, "elsewhere", "../events.jsonl", "3");
+    assert_true(read_seq_of(s) == INT64_MAX);
+
+    static const struct {
+        const char *prefix, *acked_seq;
+    } spellings[] = {{"", "60"}, {"./", "50"}, {"/", "40"}, {"link/./", "30"}, {"link/", "20"}};
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        snprintf(path, sizeof path, "%sevents.jsonl", spellings[i].prefix);
+        register_reader(s, spellings[i].acked_seq, path, spellings[i].acked_seq);
+        assert_int_equal(read_seq_of(s), atoi(spellings[i].acked_seq));
+    }
+    assert_int_equal(unlink(link), 0); /* nobody can tell where it led: its reader keeps what it has not read */
+    assert_int_equal(read_seq_of(s), 20);
+    register_reader(s, "new", "./events.jsonl", "NULL");
+    assert_int_equal(read_seq_of(s), 0);
 }
 
 /* ---- The sink at work ---------------------------------------------------------------------------------------------- */
@@ -127,6 +151,29 @@ static void a_registered_reader_keeps_what_it_needs(void **state)
     assert_int_equal(stream_check(s).segments, 1);
 }
 
+static void a_reader_that_spelled_the_path_its_own_way_keeps_what_it_needs(void **state)
+{
+    static const char *const spellings[] = {"./events.jsonl", "sub/../events.jsonl", "link/events.jsonl"};
+    struct stream *s = *state;
+    char path[300];
+
+    snprintf(path, sizeof path, "%s/sub", s->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/link", s->dir);
+    assert_int_equal(symlink(s->dir, path), 0);
+    s->settings.jsonl.max_size_bytes = 2000;
+    s->settings.jsonl.keep_count = 1;
+    s->step_us = 1100000;
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        stream_sql(s, "DELETE FROM consumer_offsets WHERE consumer = 'slow'");
+        snprintf(path, sizeof path, "%zu", 150 + 500 * i);
+        register_reader(s, "slow", spellings[i], path);
+        stream_events(s, 500);
+        stream_deliver(s);
+        assert_in_range(stream_check(s).first, 100 + 500 * i, 151 + 500 * i);
+    }
+}
+
 static void a_segment_that_cannot_be_deleted_stops_nothing(void **state)
 {
     struct stream *s = *state;
@@ -161,9 +208,10 @@ int main(void)
         cmocka_unit_test(each_limit_takes_the_oldest_and_never_the_newest),
         cmocka_unit_test(of_one_or_no_segment_nothing_goes),
         cmocka_unit_test(a_clock_set_back_deletes_nothing),
-        stream_test(the_slowest_reader_of_this_very_path_counts),
+        stream_test(the_slowest_reader_of_this_stream_counts_however_it_is_spelled),
         stream_test(the_sink_keeps_as_many_as_it_is_told),
         stream_test(a_registered_reader_keeps_what_it_needs),
+        stream_test(a_reader_that_spelled_the_path_its_own_way_keeps_what_it_needs),
         stream_test(a_segment_that_cannot_be_deleted_stops_nothing),
     };
     return cmocka_run_group_tests(tests, make_ten, NULL);

@@ -105,6 +105,52 @@ static void a_path_that_names_no_file_is_said(void **state)
     stream_path_fini(&path);
 }
 
+static void two_spellings_of_a_path_are_one_stream(void **state)
+{
+    static const struct {
+        const char *other;
+        enum stream_same result;
+    } cases[] = {
+        {"events.jsonl", STREAM_SAME},
+        {"./events.jsonl", STREAM_SAME},
+        {"//events.jsonl", STREAM_SAME},
+        {"sub/../events.jsonl", STREAM_SAME},
+        {"link/events.jsonl", STREAM_SAME},
+        {"link/sub/../events.jsonl", STREAM_SAME},
+        {"sub/events.jsonl", STREAM_OTHER},
+        {"Events.jsonl", STREAM_OTHER},
+        {"../events.jsonl", STREAM_OTHER},
+        {"alias.jsonl", STREAM_OTHER}, /* a link in the file's place is never followed */
+        {"", STREAM_OTHER},
+        {"link/", STREAM_OTHER},
+        {"gone/other.jsonl", STREAM_OTHER},
+        {"gone/events.jsonl", STREAM_UNKNOWN},
+        {"dangling/events.jsonl", STREAM_UNKNOWN},
+    };
+    struct stream *s = *state;
+    char path[400], other[400], *here = getcwd(NULL, 0);
+
+    snprintf(path, sizeof path, "%s/sub", s->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/link", s->dir);
+    assert_int_equal(symlink(s->dir, path), 0);
+    snprintf(path, sizeof path, "%s/dangling", s->dir);
+    assert_int_equal(symlink("nowhere", path), 0);
+    snprintf(path, sizeof path, "%s/alias.jsonl", s->dir);
+    assert_int_equal(symlink("events.jsonl", path), 0);
+    snprintf(path, sizeof path, "%s/events.jsonl", s->dir);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(other, sizeof other, "%s/%s", s->dir, cases[i].other);
+        if (stream_same(path, other) != cases[i].result || stream_same(other, path) != cases[i].result)
+            fail_msg("%s", cases[i].other);
+    }
+    assert_int_equal(stream_same("/gone/events.jsonl", "/gone/events.jsonl"), STREAM_SAME); /* by words alone */
+    assert_int_equal(chdir(s->dir), 0);
+    assert_int_equal(stream_same("events.jsonl", path), STREAM_SAME);
+    assert_int_equal(chdir(here), 0);
+    free(here);
+}
+
 static void a_directory_is_listed_in_order_of_seq(void **state)
 {
     struct stream *s = *state;
@@ -148,6 +194,7 @@ int main(void)
         cmocka_unit_test(what_resembles_a_segment_is_none),
         cmocka_unit_test(a_path_is_taken_apart),
         cmocka_unit_test(a_path_that_names_no_file_is_said),
+        cmocka_unit_test_setup_teardown(two_spellings_of_a_path_are_one_stream, stream_setup, stream_teardown),
         cmocka_unit_test_setup_teardown(a_directory_is_listed_in_order_of_seq, stream_setup, stream_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
