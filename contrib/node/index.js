@@ -10,7 +10,8 @@ const READ =
     'SELECT seq, id, topic, table_name AS "table", key, op, revision, payload AS payloadText, before AS beforeText,' +
     ' headers AS headersText, ordering_key AS orderingKey, created_at AS createdAt FROM outbox_read(?, ?)';
 const HISTORY = 'SELECT seq, revision, op, time, before, after FROM outbox_history(?, ?)';
-const ACKED = 'SELECT acked_seq FROM consumer_offsets WHERE consumer = ?';
+// 0 where an operator has removed it: acknowledging says so then.
+const ACKED = 'SELECT coalesce(max(acked_seq), 0) FROM consumer_offsets WHERE consumer = ?';
 
 function extensionPath() {
     if (process.env.OUTBOX_EXTENSION)

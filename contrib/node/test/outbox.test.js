@@ -200,6 +200,22 @@ test('a consumer is busy for others until the loop ends', async (t) => {
     assert.equal((await collect(other.events('mailer', {timeout: 0}))).length, 1);
 });
 
+test('a consumer that an operator removes is stale though the body has acknowledged', async (t) => {
+    const {con} = shop(t);
+    con.emit('mail', null, 1);
+    for (const again of [false, true]) { // gone, and made anew
+        await assert.rejects(async () => {
+            for await (const event of con.events('mailer', {timeout: 0})) {
+                event.ack();
+                con.db.exec('DELETE FROM consumer_offsets');
+                if (again)
+                    con.db.exec("INSERT INTO consumer_offsets(consumer) VALUES ('mailer')");
+            }
+        }, {code: 'STALE'});
+        con.db.exec('DELETE FROM consumer_offsets');
+    }
+});
+
 test('a new consumer can begin at the end', async (t) => {
     const {con} = shop(t);
     con.emit('mail', null, 1);

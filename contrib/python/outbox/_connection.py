@@ -20,7 +20,8 @@ _READ = (
     " FROM outbox_read(?, ?)"
 )
 _HISTORY = "SELECT seq, revision, op, created_at, before, after FROM outbox_history(?, ?)"
-_ACKED = "SELECT acked_seq FROM consumer_offsets WHERE consumer = ?"
+# 0 where an operator has removed it: acknowledging says so then.
+_ACKED = "SELECT coalesce(max(acked_seq), 0) FROM consumer_offsets WHERE consumer = ?"
 _SLICE_S = 0.25  # how long a wait may keep a Ctrl-C waiting
 
 

@@ -215,6 +215,17 @@ class Consuming(Case):
         self.assertEqual(len(list(other.events("mailer", timeout=0))), 1)
         other.close()
 
+    def test_a_consumer_that_an_operator_removes_is_stale_though_the_body_has_acknowledged(self) -> None:
+        self.con.emit("mail", None, 1)
+        for again in (False, True):  # gone, and made anew
+            with self.assertRaises(outbox.Stale):
+                for event in self.con.events("mailer", timeout=0):
+                    event.ack()
+                    self.con.execute("DELETE FROM consumer_offsets")
+                    if again:
+                        self.con.execute("INSERT INTO consumer_offsets(consumer) VALUES ('mailer')")
+            self.con.execute("DELETE FROM consumer_offsets")
+
     def test_a_new_consumer_can_begin_at_the_end(self) -> None:
         self.con.emit("mail", None, 1)
         self.assertEqual(list(self.con.events("late", start="now", timeout=0)), [])
