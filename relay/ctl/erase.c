@@ -10,12 +10,11 @@
 
 #include "erase.h"
 #include "fields.h"
+#include "segment.h"
 
 struct erase {
     struct erase_key key;
     struct erase_rows rows;
-    char **files;
-    int file_count;
 };
 
 static int step(sqlite3 *db, void *arg, struct report *report)
@@ -23,11 +22,11 @@ static int step(sqlite3 *db, void *arg, struct report *report)
     struct erase *e = arg;
     char detail[80];
     int code = erase_rows(&e->rows, db, report);
-    if (code == EXIT_DONE && !e->rows.count && !e->file_count) {
+    if (code == EXIT_DONE && !e->rows.count && !e->rows.file_count) {
         ctl_say("nothing is there of %s, key %s", e->key.name, e->key.key);
         return EXIT_NEGATIVE;
     }
-    snprintf(detail, sizeof detail, "events: %" PRId64 ", streams: %d", e->rows.count, e->file_count);
+    snprintf(detail, sizeof detail, "events: %" PRId64 ", streams: %d", e->rows.count, e->rows.file_count);
     return code == EXIT_DONE ? operation_record(db, "erase", NULL, 0, e->key.key, detail) : code;
 }
 
@@ -35,12 +34,12 @@ static int step(sqlite3 *db, void *arg, struct report *report)
 
 static void tell_files(const struct erase *e, const struct erase_files *f, struct report *report)
 {
-    if (e->file_count)
+    if (e->rows.file_count)
         report_say(report, "lines of it, in %" PRId64 " files: %" PRId64 ", of which %" PRId64 " lose their data",
                    f->files, f->lines, f->emptied);
-    if (e->rows.jsonl_writers > e->file_count)
+    if (e->rows.jsonl_writers > e->rows.file_count)
         report_say(report, "this database feeds %" PRId64 " JSONL streams, and %d of them are named here",
-                   e->rows.jsonl_writers, e->file_count);
+                   e->rows.jsonl_writers, e->rows.file_count);
     if (f->untouched || f->unreadable)
         report_say(report, "not complete: files that are not touched: %" PRId64 ", lines that can't be read: %" PRId64,
                    f->untouched, f->unreadable);
@@ -70,8 +69,8 @@ static int rest(sqlite3 *db, void *arg, bool keep, struct report *report)
     const struct erase *e = arg;
     struct erase_files files = {.key = &e->key, .keep = keep};
     int code = EXIT_DONE;
-    for (int i = 0; code == EXIT_DONE && i < e->file_count; i++)
-        code = erase_files(&files, e->files[i]);
+    for (int i = 0; code == EXIT_DONE && i < e->rows.file_count; i++)
+        code = erase_files(&files, e->rows.files[i]);
     tell_files(e, &files, report);
     if (keep) {
         int wal = begin_wal_anew(db, report);
@@ -86,18 +85,19 @@ static int rest(sqlite3 *db, void *arg, bool keep, struct report *report)
 
 /* ---- The command ---- */
 
-static int look_at_files(const struct erase *e, struct buffer *paths)
+/* Leaves each stream in files once, whatever it is called: what is done to its lines is counted. */
+static int look_at_files(struct erase_rows *r)
 {
-    int code = EXIT_DONE;
-    for (int i = 0; code == EXIT_DONE && i < e->file_count; i++)
-        code = erase_files_look(e->files[i], paths);
-    if (!e->file_count)
-        buffer_append_byte(paths, '[');
-    buffer_append_byte(paths, ']');
-    if (code == EXIT_DONE && !buffer_text(paths)) {
-        ctl_say("%s", outbox_strerror(OUTBOX_NOMEM));
-        code = EXIT_TEMPORARY;
+    int count = 0, code = EXIT_DONE;
+    for (int i = 0; code == EXIT_DONE && i < r->file_count; i++) {
+        int same = 0;
+        code = erase_files_look(r->files[i]);
+        while (same < count && stream_same(r->files[same], r->files[i]) != STREAM_SAME)
+            same++;
+        if (same == count)
+            r->files[count++] = r->files[i];
     }
+    r->file_count = count;
     return code;
 }
 
@@ -106,7 +106,6 @@ int ctl_erase(struct ctl *ctl, int argc, char **argv)
     enum { FILES_MAX = 1000 };
     struct consent consent = {0};
     struct erase e = {0};
-    struct buffer paths = {0};
     const struct option_spec options[] = {{"owed", OPTION_FLAG, &e.rows.owed},
                                           {"dry-run", OPTION_FLAG, &consent.dry_run},
                                           {"yes", OPTION_FLAG, &consent.yes}};
@@ -118,16 +117,14 @@ int ctl_erase(struct ctl *ctl, int argc, char **argv)
         return EXIT_USAGE;
     }
     e.key = (struct erase_key){argv[0], argv[1]};
-    e.files = argv + 2;
-    e.file_count = argc - 2;
+    e.rows.files = argv + 2;
+    e.rows.file_count = argc - 2;
     e.rows.key = &e.key;
-    code = look_at_files(&e, &paths);
-    e.rows.streams = paths.data;
+    code = look_at_files(&e.rows);
     if (code == EXIT_DONE)
         code = erase_rows_find(&e.rows, ctl);
     if (code == EXIT_DONE)
         code = operation_run_with(ctl, &consent, step, rest, &e);
-    buffer_free(&paths);
     buffer_free(&e.rows.seqs);
     return code;
 }

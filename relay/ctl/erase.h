@@ -22,7 +22,8 @@ struct erase_key {
 
 struct erase_rows {
     const struct erase_key *key;
-    const char *streams;   /* a JSON array of absolute paths: whoever reads those is owed its events as well */
+    char **files;          /* streams: whoever reads one of those is owed its events as well */
+    int file_count;        /* each is there once */
     bool owed;             /* --owed: what is still owed is delivered without its data */
     struct buffer seqs;    /* of the key's events, as a JSON array that lacks its end */
     int64_t count, last;   /* how many those are; the highest one looked at */
@@ -63,9 +64,8 @@ struct erase_files {
     int64_t unreadable; /* lines; the first is said */
 };
 
-/* Whether there is such a stream; if so its absolute path is added to the JSON array paths, which lacks its end.
- * EXIT_DONE, else said. */
-int erase_files_look(const char *path, struct buffer *paths);
+/* Whether there is such a stream. EXIT_DONE, else said. */
+int erase_files_look(const char *path);
 
 /* Every file of the stream. A relay may go on writing it; where none does, none can begin meanwhile. Adds up; EXIT_DONE,
  * else said. */

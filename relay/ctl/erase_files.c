@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "erase.h"
-#include "json_write.h"
 #include "lock.h"
 #include "segment.h"
 #include "stream_file.h"
@@ -99,14 +98,10 @@ static void close_stream(struct stream *s)
     stream_path_fini(&s->path);
 }
 
-int erase_files_look(const char *path, struct buffer *paths)
+int erase_files_look(const char *path)
 {
     struct stream s = {0};
     int code = open_stream(&s, path);
-    if (code == EXIT_DONE) {
-        buffer_append_byte(paths, paths->size ? ',' : '[');
-        json_write_text(paths, s.path.absolute, strlen(s.path.absolute));
-    }
     close_stream(&s);
     return code;
 }

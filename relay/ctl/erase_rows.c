@@ -4,10 +4,13 @@
  * are VACUUM's; the tables of the application are its own business.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "erase.h"
 #include "fields.h"
+#include "json_write.h"
 #include "query.h"
+#include "segment.h"
 #include "text.h"
 
 #define CHOSEN "(SELECT value FROM json_each(?1))"
@@ -17,7 +20,9 @@ static const char sql_last[] = "SELECT max(seq) FROM main.change_log";
 static const char sql_find[] = "SELECT seq FROM main.change_log WHERE seq > ?1 AND seq <= ?2 AND key = ?4"
                                "   AND (topic = ?3 OR table_name = ?3 COLLATE NOCASE) ORDER BY seq";
 
-/* To whoever reads the database, or one of the streams ?2; what is in outbox and nobody reads, to the first who will. */
+static const char sql_reads[] = "SELECT DISTINCT reads FROM main.consumer_offsets WHERE reads IS NOT NULL";
+
+/* To whoever reads the database, or one of the paths ?2; what is in outbox and nobody reads, to the first who will. */
 static const char sql_owed[] =
     "WITH c(seq) AS " CHOSEN ", reader(consumer, acked) AS ("
     "    SELECT consumer, coalesce(acked_seq, 0) FROM main.consumer_offsets"
@@ -88,10 +93,42 @@ int erase_rows_find(struct erase_rows *r, const struct ctl *ctl)
     return code;
 }
 
-static int check_owed(struct erase_rows *r, sqlite3 *db, const char *seqs, int64_t *owed)
+static bool is_named(const struct erase_rows *r, const char *reads)
+{
+    for (int i = 0; i < r->file_count; i++)
+        if (stream_same(r->files[i], reads) != STREAM_OTHER)
+            return true;
+    return false;
+}
+
+/* The paths under which readers are registered for one of the streams, or for what may be one of them, as a JSON array:
+ * each reader has spelled its path as it liked. */
+static int find_readers(const struct erase_rows *r, sqlite3 *db, struct buffer *paths)
 {
     sqlite3_stmt *st;
-    int code = EXIT_DONE, rc = query_open(db, &st, sql_owed, "tt", seqs, r->streams);
+    int rc = query_open(db, &st, sql_reads, "");
+    buffer_append_byte(paths, '[');
+    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *reads = (const char *)sqlite3_column_text(st, 0);
+        if (reads && is_named(r, reads)) {
+            if (paths->size > 1)
+                buffer_append_byte(paths, ',');
+            json_write_text(paths, reads, strlen(reads));
+        }
+        rc = reads ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    buffer_append_byte(paths, ']');
+    sqlite3_finalize(st);
+    return rc == SQLITE_DONE && !buffer_text(paths) ? SQLITE_NOMEM : rc;
+}
+
+static int check_owed(struct erase_rows *r, sqlite3 *db, const char *seqs, int64_t *owed)
+{
+    sqlite3_stmt *st = NULL;
+    struct buffer readers = {0};
+    int code = EXIT_DONE, rc = find_readers(r, db, &readers);
+    if (rc == SQLITE_DONE)
+        rc = query_open(db, &st, sql_owed, "tt", seqs, readers.data);
     if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const char *whom = (const char *)sqlite3_column_text(st, 1);
         *owed = sqlite3_column_int64(st, 0);
@@ -103,6 +140,7 @@ static int check_owed(struct erase_rows *r, sqlite3 *db, const char *seqs, int64
         }
     }
     sqlite3_finalize(st);
+    buffer_free(&readers);
     return rc == SQLITE_ROW ? code : ctl_fail_sqlite(db, rc, "outbox");
 }
 

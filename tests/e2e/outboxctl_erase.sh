@@ -68,6 +68,8 @@ is "it is on record" "$(sql "SELECT action, key, detail FROM outbox_audit WHERE 
 ctl erase people eve "$stream" --yes --json
 is "again there is nothing more to do" \
     "$code $(jq -c '[.events, .events_emptied, .lines, .lines_emptied, .wal_emptied]' "$TMP/printed")" '0 [14,0,14,0,true]'
+ctl erase people eve "$stream" "$TMP/./stream/events.jsonl" --dry-run --json
+is "a stream that is named twice is one" "$(jq -c '[.files, .lines]' "$TMP/printed")" '[3,14]'
 exec 8>&-
 
 ctl erase people adam "$stream" --yes
@@ -90,6 +92,18 @@ relay --jsonl "$stream" --once
 ctl erase people eve "$stream" --yes
 like "nor may a reader of the stream lose what it has not read" "$code $(said)" "111 outboxctl: people, key eve: "
 like "it is named" "$(said)" "still owed, to reader:"
+ln -s "$dir" "$TMP/linked"
+for spelled in "$TMP/stream/./events.jsonl" "$TMP/linked/../stream/events.jsonl" "$TMP/linked/events.jsonl"; do
+    ctl erase people eve "$spelled" --yes
+    like "however the stream is spelled" "$code $(said)" "still owed, to reader:"
+done
+sql "UPDATE consumer_offsets SET reads = '$TMP/linked/events.jsonl' WHERE consumer = 'reader'"
+ctl erase people eve "$stream" --yes
+like "or the reader spelled it" "$code $(said)" "still owed, to reader:"
+mv "$TMP/linked" "$TMP/astray"
+ctl erase people eve "$stream" --yes
+like "or may have: where its link led nobody can tell now" "$code $(said)" "still owed, to reader:"
+mv "$TMP/astray" "$TMP/linked"
 ctl erase people eve --dry-run
 is "of a stream that is touched" "$code" 0
 ctl erase people eve "$stream" --owed --yes
