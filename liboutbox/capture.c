@@ -21,6 +21,9 @@ static const char sql_own[] =
     "SELECT group_concat(name, ', ') FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE"
     " AND NOT " OURS " AND sql LIKE '%BEGIN%' || ?1 || '%'";
 
+static const char sql_whose[] =
+    "SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?1 COLLATE NOCASE";
+
 static const char sql_encoding[] = "SELECT encoding FROM pragma_encoding";
 
 static const char OPTIONS_MARK[] = "/* outbox capture: ";
@@ -198,13 +201,49 @@ static int drop(outbox *ob, const struct found *f, const char *table)
     return code;
 }
 
+/* Another table, once of this name, still has the trigger. */
+static int check_name(outbox *ob, const char *table, const char *trigger)
+{
+    char *other = NULL;
+    int code = query_text(ob, sql_whose, trigger, &other);
+    if (code == OUTBOX_OK && other)
+        code = fail(ob, OUTBOX_INVALID, "table %s: table %s has its trigger %s; capture or release %s first", table,
+                    other, trigger, other);
+    sqlite3_free(other);
+    return code;
+}
+
+/* In main, whatever table of the same name temp has. SQLite keeps the text without the main. */
+static int create_one(outbox *ob, const struct capture_trigger *t)
+{
+    char *sql = sqlite3_mprintf("CREATE TRIGGER main.%s", t->sql + sizeof "CREATE TRIGGER " - 1);
+    int code = exec(ob, sql, t->name);
+    sqlite3_free(sql);
+    return code;
+}
+
 static int create(outbox *ob, const struct capture *c)
 {
     struct capture_trigger triggers[CAPTURE_TRIGGERS_MAX];
     int count = 0, code = capture_triggers(ob, c, triggers, &count);
-    for (int i = 0; i < count && code == OUTBOX_OK; i++)
-        code = exec(ob, triggers[i].sql, triggers[i].name);
+    for (int i = 0; i < count && code == OUTBOX_OK; i++) {
+        code = check_name(ob, c->table->name, triggers[i].name);
+        if (code == OUTBOX_OK)
+            code = create_one(ob, &triggers[i]);
+    }
     capture_triggers_free(triggers, count);
+    return code;
+}
+
+/* What was made is what the library will look for. */
+static int check_made(outbox *ob, struct table *t)
+{
+    bool captured;
+    char *why;
+    int code = capture_look(ob, t, &captured, &why);
+    if (code == OUTBOX_OK && (!captured || why))
+        code = fail(ob, OUTBOX_ERROR, "table %s: not captured: %s", t->name, why ? why : "its triggers are not there");
+    sqlite3_free(why);
     return code;
 }
 
@@ -265,6 +304,8 @@ static int capture_table(outbox *ob, struct scope *scope, const char *name, cons
         code = drop(ob, &f, t->name);
     if (code == OUTBOX_OK)
         code = create(ob, &c);
+    if (code == OUTBOX_OK)
+        code = check_made(ob, t);
     if (code == OUTBOX_OK)
         code = query_text(ob, sql_own, t->name, &own);
     if (code == OUTBOX_OK && own)

@@ -44,7 +44,8 @@ static void put_of(struct capture_writer *w, enum capture_columns which)
 void capture_begin(struct capture_writer *w, const char *what, const char *event, enum capture_columns which)
 {
     w->sql = sqlite3_str_new(w->db);
-    w->triggers[w->count].name = sqlite3_mprintf("outbox_capture_%s_%s", w->c->table->name, what);
+    /* The colon: price has a before_insert, price_before an insert. */
+    w->triggers[w->count].name = sqlite3_mprintf("outbox_capture_%s:%s", w->c->table->name, what);
     sqlite3_str_appendf(w->sql, "CREATE TRIGGER \"%w\" %s", w->triggers[w->count].name, event);
     if (which == OF_KEY || which == OF_UNIQUE)
         put_of(w, which);

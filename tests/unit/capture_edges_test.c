@@ -161,6 +161,64 @@ static void a_partial_unique_index_is_pointed_out(void **state)
     assert_string_equal(fixture_log(f, "op || key"), "insert1 delete1 insert2");
 }
 
+static void a_temp_table_of_the_same_name_is_not_the_one_captured(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TEMP TABLE orders(id INTEGER PRIMARY KEY, zz)");
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    fixture_sql(f, "INSERT INTO main.orders(id) VALUES (1); REPLACE INTO main.orders(id, customer) VALUES (1, 'ann');"
+                   "INSERT INTO temp.orders VALUES (2, 2)");
+    assert_string_equal(fixture_log(f, "op || key"), "insert1 delete1 insert1");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM sqlite_temp_schema WHERE type = 'trigger'"), 0);
+    assert_ok(f, put(f, 3, "bob", NULL));
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    assert_ok(f, outbox_release(f->ob, "orders"));
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM main.sqlite_schema WHERE name GLOB 'outbox_capture_*'"), 0);
+}
+
+/* As earlier, a trigger of the one would have had the name of another's: outbox_capture_price_before_insert. */
+static void a_table_named_like_another_and_a_step_is_captured_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE price(id INTEGER PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1);"
+                   "CREATE TABLE price_before(id INTEGER PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "price", NULL));
+    assert_ok(f, outbox_capture(f->ob, "price_before", NULL));
+    fixture_sql(f, "INSERT INTO price DEFAULT VALUES; INSERT INTO price_before DEFAULT VALUES");
+    assert_string_equal(fixture_log(f, "op || ' ' || table_name"), "insert price insert price_before");
+}
+
+static void triggers_by_another_name_of_ours_are_replaced_and_released(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TRIGGER outbox_capture_orders_insert AFTER INSERT ON orders BEGIN SELECT 1; END");
+    assert_code(f, OUTBOX_SCHEMA, put(f, 1, "c", NULL));
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    assert_ok(f, put(f, 1, "c", NULL));
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'outbox_capture_orders_insert'"),
+                     0);
+    fixture_sql(f, "CREATE TRIGGER outbox_capture_orders_insert AFTER INSERT ON orders BEGIN SELECT 1; END");
+    assert_ok(f, outbox_release(f->ob, "orders"));
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'orders'"), 0);
+}
+
+/* RENAME TO takes the triggers along under their old names. */
+static void a_trigger_that_another_table_took_along_is_named(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+    fixture_sql(f, "ALTER TABLE orders RENAME TO sales");
+    fixture_sql(f, create);
+    assert_code(f, OUTBOX_INVALID, outbox_capture(f->ob, "orders", NULL));
+    assert_says(f, "table orders: table sales has its trigger");
+    assert_says(f, "capture or release sales first");
+    assert_int_equal(
+        fixture_int(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'orders'"), 0);
+    assert_ok(f, outbox_capture(f->ob, "sales", NULL));
+    assert_ok(f, outbox_capture(f->ob, "orders", NULL));
+}
+
 static void a_database_in_utf_16_is_not_captured(void **state)
 {
     struct fixture *f = *state;
@@ -298,6 +356,10 @@ int main(void)
         T(a_table_that_hides_its_rowid_is_captured),
         T(a_table_of_nothing_but_its_key_is_captured),
         T(a_partial_unique_index_is_pointed_out),
+        T(a_temp_table_of_the_same_name_is_not_the_one_captured),
+        T(a_table_named_like_another_and_a_step_is_captured_too),
+        T(triggers_by_another_name_of_ours_are_replaced_and_released),
+        T(a_trigger_that_another_table_took_along_is_named),
         T(a_database_in_utf_16_is_not_captured),
         T(what_the_triggers_refuse_has_the_librarys_code),
         T(a_row_displaced_that_has_no_revision_is_named),
