@@ -4,8 +4,11 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "handle.h"
+#include "utf8.h"
 
 int code_of_sqlite(int rc)
 {
@@ -49,12 +52,46 @@ const char *words_of_sqlite(sqlite3 *db)
     }
 }
 
+void message_tidy(char *message)
+{
+    size_t size = strlen(message), at;
+    while (!utf8_valid(message, size, &at))
+        message[at] = '?';
+}
+
+static bool within_character(const char *p)
+{
+    return ((unsigned char)*p & 0xC0) == 0x80;
+}
+
+/* What a message names, a table or a key, may be of any length; what is wrong with it stands at the end, where others look
+ * for it (contrib/: what a conflict found). So the middle goes. */
+static void leave_out_middle(char *message, const char *whole, size_t size)
+{
+    static const char ellipsis[] = "…";
+    size_t head = MESSAGE_SIZE / 2, tail = size - (MESSAGE_SIZE - head - sizeof ellipsis);
+    while (head && within_character(&whole[head]))
+        head--;
+    while (within_character(&whole[tail]))
+        tail++;
+    memcpy(message, whole, head);
+    memcpy(message + head, ellipsis, sizeof ellipsis - 1);
+    memcpy(message + head + sizeof ellipsis - 1, whole + tail, size - tail + 1);
+}
+
 int fail(outbox *ob, int code, const char *format, ...)
 {
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(ob->message, sizeof ob->message, format, args);
+    va_copy(again, args);
+    int size = vsnprintf(ob->message, sizeof ob->message, format, args);
+    char *whole = size >= MESSAGE_SIZE ? malloc((size_t)size + 1) : NULL;
+    if (whole && vsnprintf(whole, (size_t)size + 1, format, again) == size)
+        leave_out_middle(ob->message, whole, (size_t)size);
+    free(whole);
+    va_end(again);
     va_end(args);
+    message_tidy(ob->message);
     return code;
 }
 

@@ -131,6 +131,7 @@ int handle_refresh(outbox *ob)
     struct schema_info info;
     ob->data_version = -1;
     code = schema_check(ob->db, &info, ob->message, sizeof ob->message);
+    message_tidy(ob->message);
     if (code != OUTBOX_OK)
         return code;
     ob->data_version = version;
@@ -193,6 +194,7 @@ int write_options_read(outbox *ob, const outbox_write_options *options, outbox_w
 static int no_handle(outbox *ob, int code)
 {
     sqlite3_snprintf(MESSAGE_SIZE, thread_message(), "%s", ob ? ob->message : outbox_strerror(code));
+    message_tidy(thread_message());
     outbox_close(ob);
     return code;
 }
@@ -351,6 +353,7 @@ int outbox_migrate(outbox *ob)
     if (!sqlite3_get_autocommit(ob->db))
         return fail(ob, OUTBOX_MISUSE, "outbox_migrate inside a transaction; commit it first");
     code = schema_migrate(ob->db, schema_migrations, SCHEMA_VERSION, ob->message, sizeof ob->message);
+    message_tidy(ob->message);
     ob->owes_rollback = !sqlite3_get_autocommit(ob->db);
     ob->data_version = -1; /* which tells of others' changes only */
     return code;

@@ -76,8 +76,11 @@ int handle_enter(outbox *);
 /* Words for a failure that left no handle, MESSAGE_SIZE bytes of this thread's: outbox_errmsg(NULL). */
 char *thread_message(void);
 
-/* Writes the message and returns code. */
+/* Writes the message and returns code. One that is too long loses its middle. It is UTF-8, whatever was put into it. */
 int fail(outbox *, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* What is no UTF-8 in a message that was not written by fail() (cut within a character, perhaps) becomes '?'. */
+void message_tidy(char *message);
 
 /* The connection's present error as one of our codes, its words after `what`. rc is the SQLite code just returned. */
 int fail_sqlite(outbox *, int rc, const char *what);

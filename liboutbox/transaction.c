@@ -172,7 +172,7 @@ static int leave_own(outbox *ob, int code)
 /* SQLite has ended the application's transaction under us: all of it is gone, not only our part. */
 static int leave_aborted(outbox *ob, int cause_code)
 {
-    char cause[MESSAGE_SIZE / 2];
+    char cause[MESSAGE_SIZE];
     sqlite3_snprintf(sizeof cause, cause, "%s", ob->message);
     ob->aborted = true;
     ob->cause = relieve(ob, cause_code);

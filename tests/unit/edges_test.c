@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "fixture.h"
+#include "utf8.h"
 
 static void things(struct fixture *f)
 {
@@ -133,6 +134,78 @@ static void a_key_of_a_megabyte_is_exact(void **state)
     free(key);
 }
 
+/* Of these a message is made that is too long, at every place within a character. */
+static const char *const characters[] = {"k", "\u00e9", "\u20ac", "\U0001f600"};
+
+static void repeat(char *text, size_t size, const char *character, size_t shift)
+{
+    memset(text, 'k', shift);
+    for (text += shift, size -= shift; size > strlen(character); size -= strlen(character))
+        text = stpcpy(text, character);
+    *text = '\0';
+}
+
+static void assert_ends(struct fixture *f, const char *words)
+{
+    const char *message = outbox_errmsg(f->ob);
+    size_t size = strlen(message);
+    assert_true(utf8_valid(message, size, NULL));
+    assert_true(size >= strlen(words));
+    assert_string_equal(message + size - strlen(words), words);
+}
+
+/* The packages of other languages read what was found from the end of the message. */
+static void what_is_wrong_with_a_long_key_is_said_whole(void **state)
+{
+    struct fixture *f = *state;
+    char key[1400];
+    things(f);
+    fixture_sql(f,
+                "CREATE TRIGGER no BEFORE UPDATE ON things WHEN old.revision = 2 BEGIN SELECT RAISE(ABORT, 'no'); END");
+    for (size_t i = 0; i < 4 * sizeof characters / sizeof *characters; i++) {
+        repeat(key, i < 12 ? sizeof key : 980 + i, characters[i / 4], i % 4);
+        assert_ok(f, upsert(f, key, 0));
+        assert_code(f, OUTBOX_CONFLICT, upsert(f, key, 7));
+        assert_ends(f, ": expected revision 7, found 1");
+        assert_code(f, OUTBOX_CONFLICT, upsert(f, key, 0));
+        assert_ends(f, ": expected no row, found revision 1");
+        assert_ok(f, upsert(f, key, 1));
+        assert_code(f, OUTBOX_CONSTRAINT, upsert(f, key, 2));
+        assert_ends(f, ": no");
+        assert_ok(f, outbox_delete(f->ob, "things", key, 2, NULL));
+        assert_code(f, OUTBOX_CONFLICT, upsert(f, key, 3));
+        assert_ends(f, ": expected revision 3, found no row");
+        assert_code(f, OUTBOX_NOT_FOUND, outbox_delete(f->ob, "things", key, OUTBOX_ANY_REVISION, NULL));
+        assert_ends(f, ": no such row");
+        fixture_sql(f, "DELETE FROM change_log");
+    }
+}
+
+/* In an aborted transaction the cause is told inside another message. */
+static void what_aborted_a_transaction_is_said_whole(void **state)
+{
+    struct fixture *f = *state;
+    char key[1400];
+    things(f);
+    fixture_sql(f, "CREATE TRIGGER no BEFORE INSERT ON things BEGIN SELECT RAISE(ROLLBACK, 'the reason'); END");
+    for (size_t i = 0; i < 4 * sizeof characters / sizeof *characters; i++) {
+        repeat(key, sizeof key, characters[i / 4], i % 4);
+        assert_ok(f, outbox_begin(f->ob));
+        assert_code(f, OUTBOX_ABORTED, upsert(f, key, 0));
+        assert_ends(f, ": the reason");
+        assert_ok(f, outbox_rollback(f->ob));
+    }
+}
+
+static void words_that_are_no_utf_8_are_no_message(void **state)
+{
+    struct fixture *f = *state;
+    things(f);
+    assert_code(f, OUTBOX_INVALID,
+                outbox_upsert(f->ob, "th\xffngs", (outbox_value[]){outbox_int("id", 1)}, 1, 0, NULL, NULL));
+    assert_ends(f, "no such table: th?ngs");
+}
+
 static void an_empty_or_broken_name_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +317,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_goes_with_a_payload_has_the_limit_too, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(keys_and_topics_of_every_shape_are_exact, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_key_of_a_megabyte_is_exact, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_wrong_with_a_long_key_is_said_whole, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_aborted_a_transaction_is_said_whole, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(words_that_are_no_utf_8_are_no_message, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_empty_or_broken_name_is_refused, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_last_revision_is_refused_in_words, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(behind_the_last_seq_the_database_is_full, fixture_setup, fixture_teardown),

@@ -75,6 +75,15 @@ test('a stale revision conflicts and says what it found', (t) => {
     assert.deepEqual(log(con), ['insert:o-1']);
 });
 
+test('a conflict of a long key says what it found', (t) => {
+    const {con} = shop(t);
+    for (const id of ['k'.repeat(1100), 'k' + '\u20ac'.repeat(500)]) {
+        con.upsert('orders', {id});
+        assert.throws(() => con.upsert('orders', {id}, {revision: 7}), (error) => error instanceof outbox.Conflict &&
+            error.found === 1 && !error.message.includes('\ufffd'));
+    }
+});
+
 test('each failure has its code', (t) => {
     const {con, file} = shop(t);
     assert.throws(() => con.delete('orders', 'none'), {code: 'NOT_FOUND'});

@@ -82,6 +82,13 @@ class Writing(Case):
         self.assertEqual(caught.exception.found, 0)
         self.assertEqual(self.log(), ["insert:o-1"])
 
+    def test_a_conflict_of_a_long_key_says_what_it_found(self) -> None:
+        for key in ("k" * 1100, "k" + "\u20ac" * 500, "kk" + "\U0001f600" * 400):
+            self.con.upsert("orders", {"id": key})
+            with self.assertRaises(outbox.Conflict) as caught:
+                self.con.upsert("orders", {"id": key}, revision=7)
+            self.assertEqual(caught.exception.found, 1)
+
     def test_each_failure_has_its_class(self) -> None:
         with self.assertRaises(outbox.NotFound):
             self.con.delete("orders", "none")
