@@ -129,7 +129,10 @@ static int read_back(struct write *w)
     if (!w->found.exists)
         return fail(ob, OUTBOX_CONSTRAINT, "table %s: a trigger of its own removed the row just written",
                     w->table->name);
-    w->rowid = w->found.rowid;
+    /* Without a rowid that can be read, what SQLite itself has left of the INSERT: the row's, or what was there before. */
+    w->rowid = sqlite3_column_type(w->table->select, SELECT_ROWID) == SQLITE_INTEGER
+                   ? w->found.rowid
+                   : sqlite3_last_insert_rowid(ob->db);
     w->revision = w->found.revision;
     code = write_take_key(w);
     if (code == OUTBOX_OK && w->revision <= before)

@@ -94,6 +94,36 @@ static void last_insert_rowid_is_the_rows(void **state)
     assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), 3);
 }
 
+/* SQLite leaves it alone there, and so does the library. */
+static void without_a_rowid_to_read_last_insert_rowid_is_sqlites(void **state)
+{
+    static const struct {
+        const char *columns, *end;
+        int64_t inserted;
+    } cases[] = {
+        {"id TEXT PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1", "WITHOUT ROWID", 42},
+        {"id TEXT PRIMARY KEY, rowid, _rowid_, oid, revision INTEGER NOT NULL DEFAULT 1", "", 1},
+    };
+    struct fixture *f = *state;
+    outbox_value row[] = {outbox_text("id", "a")};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS w; CREATE TABLE w(%s) %s; DELETE FROM orders",
+                 cases[i / 2].columns, cases[i / 2].end);
+        fixture_sql(f, sql);
+        if (i % 2)
+            assert_ok(f, outbox_capture(f->ob, "w", NULL));
+        fixture_sql(f, "INSERT INTO orders(rowid, id) VALUES (42, 'x')");
+        assert_ok(f, outbox_upsert(f->ob, "w", row, 1, 0, NULL, NULL));
+        assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), cases[i / 2].inserted);
+        assert_ok(f, outbox_upsert(f->ob, "w", row, 1, OUTBOX_ANY_REVISION, NULL, NULL));
+        assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), cases[i / 2].inserted);
+        assert_ok(f, outbox_delete(f->ob, "w", "a", OUTBOX_ANY_REVISION, NULL));
+        assert_int_equal(sqlite3_last_insert_rowid(outbox_db(f->ob)), cases[i / 2].inserted);
+        fixture_sql(f, "DELETE FROM change_log");
+    }
+}
+
 static void unchanged_rows_make_no_event(void **state)
 {
     struct fixture *f = *state;
@@ -272,6 +302,7 @@ int main(void)
         TEST(a_column_left_out_keeps_its_value),
         TEST(sqlite_assigns_a_rowid_alias),
         TEST(last_insert_rowid_is_the_rows),
+        TEST(without_a_rowid_to_read_last_insert_rowid_is_sqlites),
         TEST(unchanged_rows_make_no_event),
         TEST(options_reach_the_event),
         TEST(a_row_over_the_limit_is_too_big_and_gone),
