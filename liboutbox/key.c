@@ -77,7 +77,9 @@ static int canonical_real(outbox *ob, const struct table *t, const struct column
     if (c->affinity == AFFINITY_TEXT)
         return refuse(ob, t, c, "a fraction given where text is kept");
     bool whole = real >= -9223372036854775808.0 && real < 9223372036854775808.0 && (double)(int64_t)real == real;
-    if ((c->affinity == AFFINITY_INTEGER || c->affinity == AFFINITY_NUMERIC) && whole)
+    if (c->affinity == AFFINITY_REAL && real == 0)
+        *v = outbox_real(v->column, 0.0); /* which has no -0.0: whole numbers are stored as integers there */
+    else if ((c->affinity == AFFINITY_INTEGER || c->affinity == AFFINITY_NUMERIC) && whole)
         *v = outbox_int(v->column, (int64_t)real);
     else if (c->affinity == AFFINITY_INTEGER)
         return refuse(ob, t, c, "a fraction given where integers are kept");

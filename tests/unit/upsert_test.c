@@ -124,6 +124,20 @@ static void without_a_rowid_to_read_last_insert_rowid_is_sqlites(void **state)
     }
 }
 
+/* A REAL column has no -0.0: it keeps whole numbers as integers. */
+static void a_key_of_minus_nought_goes_on_from_its_delete(void **state)
+{
+    struct fixture *f = *state;
+    outbox_value row[] = {outbox_real("id", -0.0)};
+    int64_t revision = 0;
+    fixture_sql(f, "CREATE TABLE r(id REAL PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_upsert(f->ob, "r", row, 1, 0, NULL, NULL));
+    assert_ok(f, outbox_delete(f->ob, "r", "-0.0", 1, NULL));
+    assert_ok(f, outbox_upsert(f->ob, "r", row, 1, 0, NULL, &revision));
+    assert_int_equal(revision, 3);
+    assert_string_equal(fixture_log(f, "key"), "0.0 0.0 0.0");
+}
+
 static void unchanged_rows_make_no_event(void **state)
 {
     struct fixture *f = *state;
@@ -303,6 +317,7 @@ int main(void)
         TEST(sqlite_assigns_a_rowid_alias),
         TEST(last_insert_rowid_is_the_rows),
         TEST(without_a_rowid_to_read_last_insert_rowid_is_sqlites),
+        TEST(a_key_of_minus_nought_goes_on_from_its_delete),
         TEST(unchanged_rows_make_no_event),
         TEST(options_reach_the_event),
         TEST(a_row_over_the_limit_is_too_big_and_gone),
