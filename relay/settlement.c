@@ -14,11 +14,11 @@ static const char sql_settle[] = "UPDATE main.consumer_offsets"
 static const char sql_put[] =
     "INSERT INTO main.failed_deliveries(consumer, seq, key, state, attempts, next_attempt_at, last_status, last_error,"
     "                                   failed_at)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(?9, ?10))"
     " ON CONFLICT(consumer, seq) DO UPDATE"
     "    SET key = excluded.key, state = excluded.state, attempts = excluded.attempts,"
     "        next_attempt_at = excluded.next_attempt_at, last_status = excluded.last_status,"
-    "        last_error = excluded.last_error"; /* failed_at stays: when it first did */
+    "        last_error = excluded.last_error, failed_at = coalesce(?9, failed_at)";
 
 static const char sql_attempt[] =
     "INSERT OR REPLACE INTO main.failed_attempts(consumer, seq, at, attempt, status, error, request, answer)"
@@ -192,7 +192,9 @@ static int write_change(struct settlement_writer *w, const char *consumer, const
         sqlite3_bind_int64(st, 6, c->next_attempt_at_us);
     if (c->last_status)
         sqlite3_bind_int(st, 7, c->last_status);
-    sqlite3_bind_int64(st, 9, now);
+    if (c->failed_at_us)
+        sqlite3_bind_int64(st, 9, c->failed_at_us);
+    sqlite3_bind_int64(st, 10, now);
     int rc = run(st);
     return rc == SQLITE_OK && c->attempt.at_us ? write_attempt(w, consumer, c) : rc;
 }

@@ -62,6 +62,7 @@ struct failed_change {
     enum failed_state state;
     int attempts;
     int64_t next_attempt_at_us; /* wall clock, as stored */
+    int64_t failed_at_us;       /* likewise, since when it fails, outages left out; 0: as it was, or from now on */
     int last_status;            /* 0: no answer */
     char *last_error;
     struct failed_attempt attempt;

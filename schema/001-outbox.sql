@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS consumer_offsets(
 ) STRICT;
 
 -- Deliveries that stepped aside: retry, waiting (behind the head of its ordering key) or dead.
+-- failed_at: since when it fails, its receiver's outages left out.
 CREATE TABLE failed_deliveries(
     consumer        TEXT,
     seq             INTEGER,

@@ -125,17 +125,26 @@ static int64_t meant_to_wait_us(const struct sink *s, const struct failed_change
     return row->next_attempt_at_us > at_us ? at_most(row->next_attempt_at_us - at_us, longest_us) : 0;
 }
 
+/* How long it had been failing when its last attempt failed, and what it has waited since as far as it was meant to: what
+ * came after that may have been an outage, or a relay that was not running, and ages nothing. */
+static int64_t age_us(const struct failed_change *row, int64_t failed_at_us, int64_t wall_us)
+{
+    int64_t at_us = row->attempt.at_us, until_us = row->next_attempt_at_us;
+
+    if (until_us > wall_us)
+        until_us = at_us > wall_us ? at_us : wall_us; /* after it only where the clock has been set back */
+    return failed_at_us > 0 && until_us > failed_at_us ? at_most(until_us - failed_at_us, wall_us) : 0;
+}
+
 /* Wall clock to monotonic, once, at the start; a time that a broken clock has stored is neither for ever nor negative. */
 static bool restore(void *arg, const struct failed_change *row, int64_t failed_at_us)
 {
     struct sink *s = arg;
-    int64_t now_us = clock_monotonic_us(), wall_us = timestamp_now_us(), delay_us = 0, age_us = 0;
+    int64_t now_us = clock_monotonic_us(), wall_us = timestamp_now_us(), delay_us = 0;
 
     if (row->next_attempt_at_us > wall_us)
         delay_us = at_most(row->next_attempt_at_us - wall_us, meant_to_wait_us(s, row));
-    if (failed_at_us > 0 && failed_at_us < wall_us)
-        age_us = wall_us - failed_at_us;
-    return window_restore(s->window, row, now_us + delay_us, now_us - age_us);
+    return window_restore(s->window, row, now_us + delay_us, now_us - age_us(row, failed_at_us, wall_us));
 }
 
 /* The relay itself lacks something. Said once, and tried again: nothing of it is the endpoint's. */

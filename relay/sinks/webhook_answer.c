@@ -79,6 +79,18 @@ static bool is_worn_out(const struct sink *s, const struct window_event *e, int 
            (s->settings->max_age_us > 0 && up_time_us(s, now_us) - e->failing_since_us >= s->settings->max_age_us);
 }
 
+/* What is stored must say how old the event is to whoever begins again with it, in another process and perhaps after years:
+ * since when it would have failed, had the endpoint never been down. */
+static void count_attempt(const struct sink *s, struct window_event *e, int64_t now_us, struct window_failure *how)
+{
+    int64_t up_us = up_time_us(s, now_us);
+
+    how->attempts = e->attempts + 1;
+    if (how->attempts == 1)
+        e->failing_since_us = up_us;
+    how->failed_at_us = how->attempted_at_us - (up_us - e->failing_since_us);
+}
+
 /* One event of a request that failed: its turn comes again, unless it has had enough of them. It dies of a request of
  * its own only, as another one may have spoilt this one. */
 static void fail_event(struct sink *s, const struct batch *b, struct window_event *e, int64_t least_us,
@@ -86,9 +98,7 @@ static void fail_event(struct sink *s, const struct batch *b, struct window_even
 {
     int64_t now_us = clock_monotonic_us();
 
-    how.attempts = e->attempts + 1;
-    if (how.attempts == 1)
-        e->failing_since_us = up_time_us(s, now_us);
+    count_attempt(s, e, now_us, &how);
     int64_t delay_us = backoff_delay_us(how.attempts, s->settings->backoff_min_us, s->settings->backoff_max_us,
                                         random_bits());
     bool worn_out = is_worn_out(s, e, how.attempts, now_us);
@@ -104,7 +114,8 @@ struct failure_texts {
     char words[WORDS_SIZE], request[BATCH_ID_SIZE], answer[KEPT_ANSWER_MAX];
 };
 
-/* The failure of a request, as failed_deliveries and failed_attempts are to have it; attempts is left to be filled in. */
+/* The failure of a request, as failed_deliveries and failed_attempts are to have it, but for what count_attempt() says of
+ * each of its events. */
 static struct window_failure describe(const struct sink *s, const struct batch *b, const struct http_answer *answer,
                                       struct failure_texts *texts)
 {
@@ -198,7 +209,7 @@ static void handle_refusal(struct sink *s, const struct batch *b, const struct h
 
     note_alive(s);
     if (b->count == 1) {
-        how.attempts = b->events[0]->attempts + 1;
+        count_attempt(s, b->events[0], clock_monotonic_us(), &how);
         record_dead(s, b->events[0], &how);
         return;
     }

@@ -169,6 +169,7 @@ static bool add_change(struct window *w, const struct window_event *e, enum fail
     if (how) {
         change.attempts = how->attempts;
         change.next_attempt_at_us = how->next_attempt_at_us;
+        change.failed_at_us = how->failed_at_us;
         change.last_status = how->status;
         change.attempt.at_us = how->attempted_at_us;
         texts.error = how->error;

@@ -74,6 +74,7 @@ struct window_failure {
     int64_t next_attempt_at_us; /* wall; 0 for a dead one */
     int status;                 /* 0: no answer */
     const char *error;          /* in words; copied, as are: */
+    int64_t failed_at_us;       /* wall, as struct failed_change has it */
     int64_t attempted_at_us;    /* wall; 0: nothing was attempted. And as struct failed_attempt has it: */
     const char *request, *answer;
     size_t answer_size;

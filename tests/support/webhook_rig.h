@@ -21,6 +21,7 @@
 #include "schema.h"
 #include "scripted_server.h"
 #include "sink.h"
+#include "timestamp.h"
 
 enum { RIG_DEADLINE_S = 20 };
 
@@ -210,11 +211,13 @@ static inline void rig_settle(struct rig *rig)
         else
             rig_sql(
                 rig,
-                "INSERT INTO failed_deliveries VALUES ('hook', %lld, %Q, %Q, %d, %lld, %d, %Q, 1) ON CONFLICT DO UPDATE SET"
+                "INSERT INTO failed_deliveries VALUES ('hook', %lld, %Q, %Q, %d, %lld, %d, %Q, %lld) ON CONFLICT DO UPDATE SET"
                 " state = excluded.state, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,"
-                " last_status = excluded.last_status, last_error = excluded.last_error",
+                " last_status = excluded.last_status, last_error = excluded.last_error,"
+                " failed_at = iif(%d, excluded.failed_at, failed_at)",
                 (long long)c->seq, c->key, states[c->state], c->attempts, (long long)c->next_attempt_at_us,
-                c->last_status, c->last_error);
+                c->last_status, c->last_error, (long long)(c->failed_at_us ? c->failed_at_us : timestamp_now_us()),
+                c->failed_at_us != 0);
         if (c->state != FAILED_GONE && c->attempt.at_us)
             rig_sql(
                 rig,

@@ -203,6 +203,28 @@ static void the_newest_cursor_wins_and_changes_keep_their_order(void **state)
                         "2dead500t/k");
 }
 
+static bool post_failed_at(struct bench *b, int64_t failed_at_us)
+{
+    struct failed_change *change = calloc(1, sizeof *change);
+    *change = (struct failed_change){
+        .seq = 1, .key = strdup("t/k"), .state = FAILED_RETRY, .attempts = 1, .failed_at_us = failed_at_us};
+    return ledger_post(b->c, &(struct settlement){.acked_seq = 1, .changes = change, .change_count = 1}) &&
+           ledger_flush(b->c, 5000) == LEDGER_OK;
+}
+
+static void since_when_one_fails_is_now_or_as_told_and_then_stays(void **state)
+{
+    struct bench *b = *state;
+    static const char stored[] = "SELECT failed_at FROM failed_deliveries";
+    claim_ok(b);
+    assert_true(post_failed_at(b, 0));
+    assert_true(fixture_int(b->f, stored) > 1000000);
+    assert_true(post_failed_at(b, 7));
+    assert_int_equal(fixture_int(b->f, stored), 7);
+    assert_true(post_failed_at(b, 0));
+    assert_int_equal(fixture_int(b->f, stored), 7);
+}
+
 /* One with an attempt that was made at_us. */
 static bool post_attempt(struct bench *b, int64_t seq, int number, int64_t at_us, const char *answer)
 {
@@ -389,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reader_of_a_file_is_nobodys_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(a_consumer_of_another_kind_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_cursor_wins_and_changes_keep_their_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(since_when_one_fails_is_now_or_as_told_and_then_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(the_newest_attempts_of_a_delivery_are_kept_and_go_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cursor_never_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stale_token_changes_nothing, setup, teardown),

@@ -83,7 +83,13 @@ static void fail_a(void *arg, const struct server_request *r, struct server_answ
         answer->status = 500;
 }
 
-/* a has failed before the endpoint is known to be down, and does so again when b has shown that it is not. */
+static bool a_has_failed_again(struct rig *rig)
+{
+    return rig_number(rig, "SELECT attempts FROM failed_deliveries WHERE seq = 1") >= 2;
+}
+
+/* a has failed before the endpoint is known to be down, and does so again when b has shown that it is not, before and after
+ * a restart. */
 static void an_outage_ages_nothing(void **state)
 {
     (void)state;
@@ -103,9 +109,51 @@ static void an_outage_ages_nothing(void **state)
     int port = rig->server.port;
     server_free(&rig->server);
     assert_true(server_start(&rig->server, port, fail_a, &failures));
+    rig_until(rig, a_has_failed_again, "another failure of a");
+    rig_kill(rig);
+    rig_start(rig);
     rig_deliver(rig);
     assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
     assert_int_equal(failures, -1);
+    rig_free(rig);
+}
+
+static bool is_down(struct rig *rig)
+{
+    return server_count(&rig->server) >= 3 && rig->last == SINK_OK && sink_webhook.room(rig->sink) == 0 &&
+           rig_number(rig, "SELECT count(*) FROM failed_deliveries") == 2;
+}
+
+/* As if so much time had passed: what was stored was stored so long ago. */
+static void let_pass(struct rig *rig, long long us)
+{
+    rig_sql(rig,
+            "UPDATE failed_deliveries SET failed_at = failed_at - %lld, next_attempt_at = next_attempt_at - %lld;"
+            "UPDATE failed_attempts SET at = at - %lld",
+            us, us, us);
+}
+
+/* Two of the keys have failed when the third one's failure shows that it is the endpoint. An hour later the relay begins
+ * again, and has to find that out anew. */
+static void an_outage_over_a_restart_ages_nothing(void **state)
+{
+    (void)state;
+    int failures = 8;
+    struct rig *rig = rig_new(fail_the_first, &failures);
+
+    log_setup((enum log_level) - 1, LOG_FORMAT_TEXT);
+    rig->settings.webhook.max_age_us = 60000000;
+    rig->settings.webhook.max_attempts = 25;
+    rig->settings.webhook.concurrency = 1;
+    for (const char *key = "abc"; *key; key++)
+        rig_emit(rig, (char[]){*key, '\0'}, "{}");
+    rig_start(rig);
+    rig_until(rig, is_down, "an outage");
+    rig_kill(rig);
+    let_pass(rig, 3600000000);
+    rig_start(rig);
+    rig_deliver(rig);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries"), 0);
     rig_free(rig);
 }
 
@@ -222,6 +270,7 @@ int main(void)
         cmocka_unit_test(three_poison_keys_hold_up_nobody_else),
         cmocka_unit_test(a_closed_port_burns_no_attempts),
         cmocka_unit_test(an_outage_ages_nothing),
+        cmocka_unit_test(an_outage_over_a_restart_ages_nothing),
         cmocka_unit_test(an_outage_burns_nothing),
         cmocka_unit_test(while_it_is_down_nothing_is_read_and_once_gives_up),
         cmocka_unit_test(retry_after_holds_the_whole_endpoint),

@@ -1,6 +1,5 @@
 /* webhook_restart_test.c — a relay that starts with much to try again: at its rate, at its receiver's pace, each in its
  * own time, and no more of it than it takes to find out that the receiver is still down. */
-#include "timestamp.h"
 #include "webhook_rig.h"
 
 /* count events that all stepped aside after attempts, each of a key of its own, due at due_us (SQL, n is its number). */
@@ -173,6 +172,78 @@ static void a_clock_set_back_makes_nobody_wait_longer_than_was_meant(void **stat
     rig_free(rig);
 }
 
+static void fail_two(void *arg, const struct server_request *r, struct server_answer *answer)
+{
+    (void)arg;
+    if (strcmp(r->key, "k2") == 0)
+        answer->status = 500;
+}
+
+static int attempts_wanted;
+
+static bool second_has_failed(struct rig *rig)
+{
+    return rig_number(rig, "SELECT attempts FROM failed_deliveries WHERE seq = 2") >= attempts_wanted;
+}
+
+static void until_second_has_failed(struct rig *rig, int times)
+{
+    attempts_wanted = times;
+    rig_until(rig, second_has_failed, "so many attempts");
+}
+
+/* How old the second event was when its last attempt failed, and how long it was to wait then: in all longer than the hour
+ * that is allowed, or not, whenever the relay begins again. */
+static void only_what_was_too_old_by_its_next_attempt_dies_at_it(void **state)
+{
+    (void)state;
+    const struct {
+        long long age_s, wait_s, ago_s;
+        const char *becomes;
+    } rows[] = {{3000, 700, 1000, "dead"}, {3000, 100, 100000, "retry"}, {3700, 0, -7200, "dead"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig *rig = rig_new(fail_two, NULL);
+        long long at_us = timestamp_now_us() - rows[i].ago_s * 1000000;
+        rig->settings.webhook.max_age_us = 3600000000;
+        rig->settings.webhook.backoff_min_us = rig->settings.webhook.backoff_max_us = 60000000;
+        rig->settings.webhook.max_attempts = 25;
+        owe_retries(rig, 2, 1, "1");
+        rig_sql(rig,
+                "UPDATE failed_deliveries SET failed_at = %lld, next_attempt_at = %lld WHERE seq = 2;"
+                "INSERT INTO failed_attempts(consumer, seq, at, attempt, status) VALUES ('hook', 2, %lld, 1, 503)",
+                at_us - rows[i].age_s * 1000000, at_us + rows[i].wait_s * 1000000, at_us);
+        rig_start(rig);
+        until_second_has_failed(rig, 2);
+        char sql[96];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM failed_deliveries WHERE seq = 2 AND state = '%s'",
+                 rows[i].becomes);
+        if (rig_number(rig, sql) != 1)
+            fail_msg("row %zu has not become %s", i, rows[i].becomes);
+        rig_free(rig);
+    }
+}
+
+/* It waited behind another of its key for longer than an event may fail. */
+static void to_wait_for_ones_turn_is_not_to_fail_after_a_restart_either(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(fail_two, NULL);
+
+    rig->settings.webhook.max_age_us = 3600000000;
+    rig->settings.webhook.max_attempts = 25;
+    owe_retries(rig, 2, 0, "1");
+    rig_sql(rig, "UPDATE failed_deliveries SET state = 'waiting', failed_at = %lld WHERE seq = 2",
+            (long long)timestamp_now_us() - 7200000000);
+    rig_start(rig);
+    until_second_has_failed(rig, 1);
+    rig_kill(rig);
+    rig_start(rig);
+    until_second_has_failed(rig, 2);
+    assert_int_equal(rig_number(rig, "SELECT count(*) FROM failed_deliveries WHERE state = 'retry'"), 1);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +253,8 @@ int main(void)
         cmocka_unit_test(of_ten_thousand_due_a_few_find_out_that_it_is_still_down),
         cmocka_unit_test(what_is_not_due_yet_keeps_its_time_over_a_restart),
         cmocka_unit_test(a_clock_set_back_makes_nobody_wait_longer_than_was_meant),
+        cmocka_unit_test(only_what_was_too_old_by_its_next_attempt_dies_at_it),
+        cmocka_unit_test(to_wait_for_ones_turn_is_not_to_fail_after_a_restart_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
