@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "consumer_list.h"
+#include "cursors.h"
 #include "fields.h"
 #include "lock.h"
 #include "table.h"
@@ -28,6 +29,10 @@ static const char sql_consumers[] =
     "       c.kind"
     "  FROM main.consumer_offsets AS c LEFT JOIN main.failed_deliveries AS f ON f.consumer = c.consumer"
     " GROUP BY c.consumer ORDER BY c.consumer";
+
+static const char sql_cursors[] =
+    "SELECT consumer, reads, state, coalesce(acked_seq, 0), coalesce(updated_at, 0), 0, NULL, 0, 0, 0, NULL, NULL, kind"
+    "  FROM main.consumer_offsets ORDER BY consumer";
 
 enum { LOCK_PATH_SIZE = 4096 + 80 };
 
@@ -85,7 +90,7 @@ int consumer_list_load(sqlite3 *db, struct consumer_list *list)
     const char *db_path = sqlite3_db_filename(db, "main");
     sqlite3_stmt *st = NULL;
     *list = (struct consumer_list){0};
-    int rc = sqlite3_prepare_v2(db, sql_consumers, -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db, cursors_are_a_readers(db) ? sql_cursors : sql_consumers, -1, &st, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
         rc = add(list, st, db_path) ? SQLITE_OK : SQLITE_NOMEM;
     sqlite3_finalize(st);

@@ -27,7 +27,7 @@ static int list_all(const struct ctl *ctl)
 {
     sqlite3 *db = NULL;
     struct consumer_list list = {0};
-    int code = ctl_open_reader(ctl, &db);
+    int code = ctl_open_cursors(ctl, &db);
     if (code != EXIT_DONE)
         return code;
     int rc = consumer_list_load(db, &list);

@@ -217,5 +217,5 @@ int consumers_seek(struct ctl *ctl, const struct consent *consent, const char *n
         ctl_say("consumers seek: wants start, now or a seq from 1 up, not %s", to);
         return EXIT_USAGE;
     }
-    return operation_run(ctl, consent, step, &s);
+    return operation_run_on_cursors(ctl, consent, step, &s);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "consumers.h"
+#include "cursors.h"
 #include "fields.h"
 #include "lock.h"
 #include "query.h"
@@ -89,7 +90,7 @@ static int change_state(struct ctl *ctl, operation_step *step, const char *name)
     const struct consent consent = {.yes = true};
     char copy[256];
     snprintf(copy, sizeof copy, "%s", name); /* a step's argument is not const */
-    return operation_run(ctl, &consent, step, copy);
+    return operation_run_on_cursors(ctl, &consent, step, copy);
 }
 
 int consumers_pause(struct ctl *ctl, const char *name)
@@ -124,10 +125,11 @@ static int remove_row(sqlite3 *db, const struct target *t, struct report *report
 {
     int64_t failed = 0, released = 0, others = 0;
     char was[64];
-    int rc = query_int(db, &released, sql_released, "ti", t->name, t->acked_seq);
-    if (rc == SQLITE_OK)
+    bool owed = !cursors_are_a_readers(db); /* something may be, to somebody, in this database */
+    int rc = owed ? query_int(db, &released, sql_released, "ti", t->name, t->acked_seq) : SQLITE_OK;
+    if (owed && rc == SQLITE_OK)
         rc = query_int(db, &others, sql_others, "t", t->name);
-    if (rc == SQLITE_OK)
+    if (owed && rc == SQLITE_OK)
         rc = query_run(db, &failed, sql_remove_failed, "t", t->name);
     if (rc == SQLITE_OK)
         rc = query_run(db, NULL, sql_remove, "t", t->name);
@@ -186,7 +188,7 @@ static int remove_step(sqlite3 *db, void *arg, struct report *report)
 int consumers_remove(struct ctl *ctl, const struct consent *consent, const char *name, bool force)
 {
     struct removal removal = {.name = name, .force = force};
-    int code = operation_run(ctl, consent, remove_step, &removal);
+    int code = operation_run_on_cursors(ctl, consent, remove_step, &removal);
     if (code == EXIT_DONE && !consent->dry_run)
         unlink(
             removal.trail); /* its relay's (trail.h), if it had one; a new consumer of the name would not believe it */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "ctl.h"
+#include "cursors.h"
 #include "handle.h"
 #include "schema.h"
 #include "text.h"
@@ -105,11 +106,27 @@ static int harden(sqlite3 *db)
     return sqlite3_exec(db, "PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0", NULL, NULL, NULL);
 }
 
-int ctl_open_reader(const struct ctl *ctl, sqlite3 **out)
+/* init is no advice for a database of a reader's own: it would make an outbox of it. */
+static int check_schema(const struct ctl *ctl, sqlite3 *db, bool readers_too)
 {
-    sqlite3 *db = NULL;
     struct schema_info info;
     char message[MESSAGE_SIZE];
+    int code = schema_check(db, &info, message, sizeof message);
+    bool readers = code == OUTBOX_SCHEMA && cursors_are_a_readers(db);
+    if (readers && readers_too)
+        return EXIT_DONE;
+    if (readers)
+        ctl_say("%s is a reader's own database, with nothing but its cursors; outboxctl tail and outboxctl consumers "
+                "list, seek and remove work on it, and this is for the database that writes the stream",
+                ctl->db_path);
+    else if (code != OUTBOX_OK)
+        ctl_say("%s: %s", ctl->db_path, message);
+    return ctl_exit_code(code);
+}
+
+static int open_to_look(const struct ctl *ctl, bool readers_too, sqlite3 **out)
+{
+    sqlite3 *db = NULL;
     if (database_missing(ctl->db_path))
         return say_missing(ctl);
     if (is_directory(ctl->db_path)) {
@@ -120,20 +137,22 @@ int ctl_open_reader(const struct ctl *ctl, sqlite3 **out)
     int rc = sqlite3_open_v2(ctl->db_path, &db, flags, NULL);
     if (rc == SQLITE_OK)
         rc = harden(db);
-    int exit_code = EXIT_DONE;
-    if (rc != SQLITE_OK) {
-        exit_code = ctl_fail_sqlite(db, rc, ctl->db_path);
-    } else {
-        int code = schema_check(db, &info, message, sizeof message);
-        exit_code = ctl_exit_code(code);
-        if (code != OUTBOX_OK)
-            ctl_say("%s: %s", ctl->db_path, message);
-    }
+    int exit_code = rc == SQLITE_OK ? check_schema(ctl, db, readers_too) : ctl_fail_sqlite(db, rc, ctl->db_path);
     if (exit_code == EXIT_DONE)
         *out = db;
     else
         sqlite3_close(db);
     return exit_code;
+}
+
+int ctl_open_reader(const struct ctl *ctl, sqlite3 **out)
+{
+    return open_to_look(ctl, false, out);
+}
+
+int ctl_open_cursors(const struct ctl *ctl, sqlite3 **out)
+{
+    return open_to_look(ctl, true, out);
 }
 
 /* Looked at first: outbox_open() turns a database to WAL, which is nothing to do to a file that is not ours. */

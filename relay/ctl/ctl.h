@@ -71,6 +71,9 @@ int ctl_open(const struct ctl *, outbox **);
 /* For looking: read-only, hardened against what a stranger's schema could do, WAL or not. EXIT_DONE, else said. */
 int ctl_open_reader(const struct ctl *, sqlite3 **);
 
+/* The same, or a database of a reader's own, of which only consumer_offsets may be asked for (cursors.h). */
+int ctl_open_cursors(const struct ctl *, sqlite3 **);
+
 /* ---- The commands, one file per group ---- */
 
 int ctl_init(struct ctl *, int argc, char **argv); /* setup.c */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cursors.h"
 #include "fields.h"
 #include "operation.h"
 #include "query.h"
@@ -47,6 +48,8 @@ int operation_record(sqlite3 *db, const char *action, const char *consumer, int6
                      const char *detail)
 {
     char actor[ACTOR_SIZE];
+    if (cursors_are_a_readers(db))
+        return EXIT_DONE;
     operation_actor(actor, sizeof actor);
     int rc = query_run(db, NULL, sql_record, "itttitt", timestamp_now_us(), actor, action, consumer, seq, key, detail);
     return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_audit");
@@ -159,25 +162,30 @@ static int agree(const struct ctl *ctl, const struct consent *consent, outbox *o
     return code;
 }
 
-int operation_run_with(struct ctl *ctl, const struct consent *consent, operation_step *step, operation_rest *rest,
-                       void *arg)
+static int run(const struct ctl *ctl, const struct consent *consent, outbox *ob, const struct parts *parts)
 {
-    const struct parts parts = {step, rest, arg};
-    outbox *ob = NULL;
     struct report report = {0};
     bool agreed;
-    int rest_code, code = ctl_open(ctl, &ob);
-    if (code != EXIT_DONE)
-        return code;
-    code = agree(ctl, consent, ob, &parts, &agreed);
+    int rest_code, code = agree(ctl, consent, ob, parts, &agreed);
     if (code == EXIT_DONE && agreed) {
-        code = perform(ctl, ob, &parts, true, &report, &rest_code);
+        code = perform(ctl, ob, parts, true, &report, &rest_code);
         if (code == EXIT_DONE)
             code = tell(ctl, &report);
         if (code == EXIT_DONE)
             code = rest_code;
     }
     report_free(&report);
+    return code;
+}
+
+int operation_run_with(struct ctl *ctl, const struct consent *consent, operation_step *step, operation_rest *rest,
+                       void *arg)
+{
+    const struct parts parts = {step, rest, arg};
+    outbox *ob = NULL;
+    int code = ctl_open(ctl, &ob);
+    if (code == EXIT_DONE)
+        code = run(ctl, consent, ob, &parts);
     outbox_close(ob);
     return code;
 }
@@ -185,4 +193,15 @@ int operation_run_with(struct ctl *ctl, const struct consent *consent, operation
 int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg)
 {
     return operation_run_with(ctl, consent, step, NULL, arg);
+}
+
+int operation_run_on_cursors(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg)
+{
+    const struct parts parts = {step, NULL, arg};
+    struct cursors cursors = {0};
+    int code = cursors_open_existing(ctl, &cursors);
+    if (code == EXIT_DONE)
+        code = run(ctl, consent, cursors.ob, &parts);
+    cursors_close(&cursors);
+    return code;
 }

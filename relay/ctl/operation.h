@@ -38,6 +38,9 @@ typedef int operation_step(sqlite3 *db, void *arg, struct report *);
  * without a terminal to ask on it is EXIT_USAGE. */
 int operation_run(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg);
 
+/* The same, where the step asks for nothing but consumer_offsets once cursors_are_a_readers(): such a database will do. */
+int operation_run_on_cursors(struct ctl *ctl, const struct consent *consent, operation_step *step, void *arg);
+
 /* What no transaction can hold, after the step and outside of it: told (keep false) or done, where the step was. Reports
  * too. Its exit code is the command's. */
 typedef int operation_rest(sqlite3 *db, void *arg, bool keep, struct report *);
@@ -46,8 +49,8 @@ typedef int operation_rest(sqlite3 *db, void *arg, bool keep, struct report *);
 int operation_run_with(struct ctl *ctl, const struct consent *consent, operation_step *step, operation_rest *rest,
                        void *arg);
 
-/* Records it in outbox_audit, in the same transaction: part of every step. consumer, key and detail may be NULL, seq
- * 0. EXIT_DONE, else said. */
+/* Records it in outbox_audit, in the same transaction: part of every step; a reader's own database has
+ * none. consumer, key and detail may be NULL, seq 0. EXIT_DONE, else said. */
 int operation_record(sqlite3 *db, const char *action, const char *consumer, int64_t seq, const char *key,
                      const char *detail);
 

@@ -6,65 +6,35 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "batch_command.h"
 #include "ctl.h"
+#include "cursors.h"
 #include "event_text.h"
 #include "follow.h"
 #include "query.h"
-#include "schema.h"
 #include "settings_value.h"
 #include "stream_place.h"
-#include "wal.h"
 
 static const char sql_exists[] = "SELECT count(*) FROM main.consumer_offsets WHERE consumer = ?1";
 
 static const char sql_place[] = "UPDATE main.consumer_offsets SET acked_seq = ?2, position = NULL,"
                                 "       lease_token = coalesce(lease_token, 0) + 1 WHERE consumer = ?1";
 
-enum { BATCH_COUNT = 500, BATCH_BYTES = 1 << 20, BUSY_TIMEOUT_MS = 5000 };
+enum { BATCH_COUNT = 500, BATCH_BYTES = 1 << 20 };
 
 struct tail {
     const char *file, *consumer, *from, *command; /* from and command may be NULL */
     int64_t from_seq;                             /* where from is one, else 0 */
     bool follow;
-    outbox *ob;
-    sqlite3 *own_db;          /* the connection of a database that is not an outbox; else NULL */
-    struct wal_keeper keeper; /* of own_db */
+    const char *db_path;
+    struct cursors cursors;
+    outbox *ob; /* of cursors */
     outbox_reader *reader;
     struct follow stop;
     struct buffer lines;
     int64_t last_seq; /* of lines */
 };
-
-/* ---- The database that holds the cursor ---- */
-
-/* Of a database without our tables: the reader makes the one that it needs. */
-static int attach_own(struct tail *t, const char *path)
-{
-    int rc = sqlite3_open_v2(path, &t->own_db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
-    if (rc != SQLITE_OK)
-        return ctl_fail_sqlite(t->own_db, rc, path);
-    sqlite3_busy_timeout(t->own_db, BUSY_TIMEOUT_MS);
-    wal_keeper_init(&t->keeper, t->own_db);
-    int code = outbox_attach(t->own_db, NULL, &t->ob);
-    return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(NULL, code);
-}
-
-static int open_database(struct tail *t, const struct ctl *ctl)
-{
-    sqlite3 *look = NULL;
-    struct stat st;
-    bool present = true;
-    if (stat(ctl->db_path, &st) != 0)
-        return ctl_open(ctl, &t->ob); /* which says what is wrong with it */
-    if (sqlite3_open_v2(ctl->db_path, &look, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
-        schema_present(look, &present);
-    sqlite3_close(look);
-    return present ? ctl_open(ctl, &t->ob) : attach_own(t, ctl->db_path);
-}
 
 /* ---- Where it begins ---- */
 
@@ -120,8 +90,8 @@ static int open_reader(struct tail *t)
     int64_t exists = 0;
     query_int(db, &exists, sql_exists, "t", t->consumer); /* where the table is missing it is new as well */
     if (exists && t->from)
-        ctl_say("tail: %s goes on where it was; --from is for a new one (outboxctl consumers seek %s moves it)",
-                t->consumer, t->consumer);
+        ctl_say("tail: %s goes on where it was; --from is for a new one (outboxctl --db %s consumers seek %s moves it)",
+                t->consumer, t->db_path, t->consumer);
     bool place = !exists && t->from_seq;
     int code = place ? check_place(t) : EXIT_DONE;
     if (code == EXIT_DONE)
@@ -143,9 +113,9 @@ static int explain(const struct tail *t, int code)
 {
     int exit_code = ctl_fail(t->ob, code);
     if (code == OUTBOX_GAP)
-        ctl_say("outboxctl snapshot prints the tables as they are; outboxctl consumers seek %s start goes on with what "
-                "is still there",
-                t->consumer);
+        ctl_say("outboxctl snapshot%s prints the tables as they are; outboxctl --db %s consumers seek %s start goes on "
+                "with what is still there",
+                t->cursors.own ? " of the database that writes this stream" : "", t->db_path, t->consumer);
     return code == OUTBOX_CORRUPT ? EXIT_TEMPORARY : exit_code; /* the relay mends it */
 }
 
@@ -191,8 +161,7 @@ static int give_away(struct tail *t, bool *on)
         return exit_code != EXIT_DONE ? exit_code : say_stopped(result);
     /* Crash here: it was taken and is not acknowledged: it is given away again. */
     int code = outbox_reader_ack(t->reader, t->last_seq);
-    if (t->own_db)
-        wal_keeper_tend(&t->keeper);
+    cursors_tend(&t->cursors);
     *on = code == OUTBOX_OK;
     return code == OUTBOX_OK ? EXIT_DONE : ctl_fail(t->ob, code);
 }
@@ -221,7 +190,7 @@ static int run(struct tail *t)
 
 int ctl_tail(struct ctl *ctl, int argc, char **argv)
 {
-    struct tail t = {0};
+    struct tail t = {.db_path = ctl->db_path};
     const struct option_spec options[] = {{"consumer", OPTION_TEXT, &t.consumer},
                                           {"from", OPTION_TEXT, &t.from},
                                           {"follow", OPTION_FLAG, &t.follow},
@@ -236,15 +205,14 @@ int ctl_tail(struct ctl *ctl, int argc, char **argv)
     t.file = argv[0];
     code = check_from(&t);
     if (code == EXIT_DONE)
-        code = open_database(&t, ctl);
+        code = cursors_open(ctl, &t.cursors);
+    t.ob = t.cursors.ob;
     if (code == EXIT_DONE)
         code = open_reader(&t);
     if (code == EXIT_DONE)
         code = run(&t);
     outbox_reader_close(t.reader);
-    outbox_close(t.ob);
-    wal_keeper_fini(&t.keeper);
-    sqlite3_close(t.own_db);
+    cursors_close(&t.cursors);
     buffer_free(&t.lines);
     return code;
 }

@@ -118,6 +118,52 @@ ctl consumers seek shell start --yes
 ctl tail "$stream" --consumer shell
 is "which goes on with what is still there" "$code $(tail -1 "$TMP/printed" | jq .seq)" "0 $last"
 
+# ---- The ways out, of a database of the reader's own ----
+
+own() { DB="$TMP/own.db" ctl "$@"; }
+advised() { grep -o 'outboxctl --db [^ ]* consumers seek [^ ;]*' "$TMP/said"; }
+own tail "$stream" --consumer shell --from 3
+is "--from of an old consumer is told with the command that moves it" "$code $(advised)" \
+    "0 outboxctl --db $TMP/own.db consumers seek shell"
+way_out=$(advised)
+own consumers seek shell start --dry-run
+is "a dry run of it changes nothing" "$code $(sqlite3 "$TMP/own.db" 'SELECT acked_seq FROM consumer_offsets')" "0 $last"
+eval "$way_out start --yes" 2>"$TMP/said"
+rm "$(find "$TMP" -name 'events.*-*.jsonl' | sort | head -1)"
+own tail "$stream" --consumer shell
+is "so is a gap" "$code $(printed)$(advised)" "1 outboxctl --db $TMP/own.db consumers seek shell"
+is "whose snapshot is another database's" "$(grep -c 'snapshot of the database that writes' "$TMP/said")" 1
+eval "$way_out start --yes" 2>"$TMP/said"
+own tail "$stream" --consumer shell
+is "and the command works as it stands" "$code $(tail -1 "$TMP/printed" | jq .seq)" "0 $last"
+own consumers list --json
+is "the list has it" "$code $(jq -c '[.consumer, .kind, .reads, .acked_seq, .held]' "$TMP/printed")" \
+    "0 [\"shell\",\"reader\",\"$stream\",$last,false]"
+own consumers
+is "for people as well" "$code $(grep -cE "shell +reader +$last" "$TMP/printed")" "0 1"
+own status
+is "status is of the relay's database" "$code" 100
+is "and does not want ours made here" "$(grep -c ' init' "$TMP/said")" 0
+own failed retry --all --yes
+is "nor are there deliveries" "$code" 100
+is "to be made" "$(grep -c ' init' "$TMP/said")" 0
+own consumers pause shell
+is "a reader isn't paused" "$code" 100
+own consumers seek nobody start --yes
+is "one that is not there is a no" "$code $(cat "$TMP/said")" "1 outboxctl: there is no consumer nobody; there are: shell"
+(exec 9>"$TMP/own.db.shell.lock" && flock 9 && own consumers remove shell --yes && exit "$code")
+is "one that is held is not removed" "$?" 111
+own consumers remove shell --yes
+is "one that is not, is" "$code $(sqlite3 "$TMP/own.db" 'SELECT count(*) FROM consumer_offsets')" "0 0"
+own consumers list
+is "then there is none" "$code $(cat "$TMP/printed")" "0 "
+is "and nothing else has come into the database" \
+    "$(sqlite3 "$TMP/own.db" 'PRAGMA journal_mode; SELECT name FROM sqlite_schema WHERE sql IS NOT NULL')" \
+    "delete"$'\n'"mine"$'\n'"consumer_offsets"
+sqlite3 "$TMP/strange.db" 'CREATE TABLE consumer_offsets(x)'
+DB=$TMP/strange.db ctl consumers list
+is "a table of that name that isn't ours is left alone" "$code" 100
+
 sql "CREATE TABLE shop(id INTEGER PRIMARY KEY, name TEXT, revision INTEGER NOT NULL DEFAULT 1);
      CREATE TABLE stock(a TEXT, b TEXT, revision INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(a, b)) WITHOUT ROWID;
      CREATE TABLE other(x);
