@@ -40,14 +40,17 @@ static void tell_files(const struct erase *e, const struct erase_files *f, struc
     if (e->rows.jsonl_writers > e->rows.file_count)
         report_say(report, "this database feeds %" PRId64 " JSONL streams, and %d of them are named here",
                    e->rows.jsonl_writers, e->rows.file_count);
-    if (f->untouched || f->unreadable)
-        report_say(report, "not complete: files that are not touched: %" PRId64 ", lines that can't be read: %" PRId64,
-                   f->untouched, f->unreadable);
+    if (f->untouched || f->unreadable || f->undecided)
+        report_say(report,
+                   "not complete: files that are not touched: %" PRId64 ", lines that can't be read: %" PRId64
+                   ", lines with this key that may be another table's: %" PRId64,
+                   f->untouched, f->unreadable, f->undecided);
     field_int(&report->fields, "files", f->files);
     field_int(&report->fields, "lines", f->lines);
     field_int(&report->fields, "lines_emptied", f->emptied);
     field_int(&report->fields, "files_untouched", f->untouched);
     field_int(&report->fields, "lines_unreadable", f->unreadable);
+    field_int(&report->fields, "lines_undecided", f->undecided);
 }
 
 static int begin_wal_anew(sqlite3 *db, struct report *report)
@@ -68,7 +71,8 @@ static int rest(sqlite3 *db, void *arg, bool keep, struct report *report)
 {
     const struct erase *e = arg;
     struct erase_files files = {.key = &e->key, .keep = keep};
-    int code = EXIT_DONE;
+    int rc = e->rows.file_count ? erase_log_init(&files.log, db, &e->key) : SQLITE_OK;
+    int code = rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "the schema");
     for (int i = 0; code == EXIT_DONE && i < e->rows.file_count; i++)
         code = erase_files(&files, e->rows.files[i]);
     tell_files(e, &files, report);
@@ -76,10 +80,10 @@ static int rest(sqlite3 *db, void *arg, bool keep, struct report *report)
         int wal = begin_wal_anew(db, report);
         code = code == EXIT_DONE ? wal : code;
     }
-    report->empty = code == EXIT_DONE && !e->rows.count && !files.lines;
+    report->empty = code == EXIT_DONE && !e->rows.count && !files.lines && !files.undecided;
     if (report->empty)
         report_say(report, "nothing is there of %s, key %s", e->key.name, e->key.key);
-    bool complete = !report->empty && !files.untouched && !files.unreadable;
+    bool complete = !report->empty && !files.untouched && !files.unreadable && !files.undecided;
     return code == EXIT_DONE && !complete ? EXIT_NEGATIVE : code;
 }
 

@@ -46,22 +46,41 @@ int erase_wal(sqlite3 *, bool *gone);
 
 /* ---- A line (erase_line.c). Pure. ---- */
 
-enum erase_line { ERASE_OTHER, ERASE_OURS, ERASE_UNREADABLE /* nobody can tell whose it is */, ERASE_NO_MEMORY };
+enum erase_line {
+    ERASE_OTHER,
+    ERASE_OURS,
+    ERASE_UNDECIDED,  /* an event with this key: neither it nor the log says of which table */
+    ERASE_UNREADABLE, /* nobody can tell whose it is */
+    ERASE_NO_MEMORY,
+    ERASE_FAILED, /* said */
+};
+
+/* Who knows of an event what a CloudEvent doesn't say: its table. ERASE_UNDECIDED where he has it no more. */
+struct erase_log {
+    enum erase_line (*ask)(void *arg, const struct erase_key *, const struct event_line *);
+    void *arg;
+    bool is_table; /* the name is a table's, and not only a topic's: it may own what says no table */
+};
 
 /* What the line has to become; as it is, where that was done before. out gets as many bytes as text has. parsed is NULL
  * where text is no event: a kill or a power cut may have left it half erased, and then its beginning still says whose
  * it is, and it is made whole. */
-enum erase_line erase_line(const struct erase_key *, const struct event_line *parsed, const char *text, size_t size,
-                           struct buffer *out);
+enum erase_line erase_line(const struct erase_key *, const struct erase_log *, const struct event_line *parsed,
+                           const char *text, size_t size, struct buffer *out);
+
+/* change_log, as an erase_log (erase_log.c). Holds nothing between two questions. An SQLite code. */
+int erase_log_init(struct erase_log *, sqlite3 *, const struct erase_key *);
 
 /* ---- A stream's files (erase_files.c) ---- */
 
 struct erase_files {
     const struct erase_key *key;
+    struct erase_log log;
     bool keep; /* false: only counted */
     int64_t files, lines, emptied;
     int64_t untouched;  /* files of a stream that can't be reached into; the first of each stream is said */
     int64_t unreadable; /* lines; the first is said */
+    int64_t undecided;  /* likewise */
 };
 
 /* Whether there is such a stream. EXIT_DONE, else said. */

@@ -146,13 +146,26 @@ static bool write_over(const struct stream_file *file, const char *bytes, size_t
     return ok;
 }
 
+static void tell_undecided(struct erase_files *total, const struct stream_file *file, const char *name,
+                           const outbox_event *e)
+{
+    if (total->undecided++ == 0)
+        ctl_say("%s: the line at byte %" PRId64
+                " has this key, and topic %.*s; it does not say of which table it is, and "
+                "change_log no longer does: it is left as it is. If it is of %s: outboxctl erase %.*s %s %s",
+                name, file->offset, (int)e->topic_size, e->topic ? e->topic : "", total->key->name, (int)e->topic_size,
+                e->topic ? e->topic : "", total->key->key, name);
+}
+
 static int take_line(struct stream *s, const struct stream_file *file, const char *name, bool damaged, size_t size)
 {
     struct erase_files *total = s->total;
     const char *text = file->content.data + file->begin;
-    switch (erase_line(total->key, damaged ? NULL : &s->line, text, size, &s->erased)) {
+    switch (erase_line(total->key, &total->log, damaged ? NULL : &s->line, text, size, &s->erased)) {
     case ERASE_OTHER: return EXIT_DONE;
     case ERASE_NO_MEMORY: errno = ENOMEM; return failed(name, "");
+    case ERASE_FAILED: return EXIT_TEMPORARY;
+    case ERASE_UNDECIDED: tell_undecided(total, file, s->path.given, &s->line.event); return EXIT_DONE;
     case ERASE_UNREADABLE:
         if (total->unreadable++ == 0)
             ctl_say("%s: the line at byte %" PRId64 " is no event, and may be of this key: it is left as it is", name,

@@ -38,22 +38,55 @@ static bool is(const char *text, size_t size, const char *wanted)
     return text && size == strlen(wanted) && !memcmp(text, wanted, size);
 }
 
-/* A CloudEvent has no table, but unless it has an ordering key of its own its partition key is TABLE/KEY. */
-static bool is_partition(const outbox_event *e, const struct erase_key *k)
+/* Whether the partition key is SCOPE/KEY, as it is where the caller gave no ordering key. */
+static bool is_partition(const outbox_event *e, const char *scope, size_t scope_size, const char *key)
 {
-    size_t name = strlen(k->name), key = strlen(k->key);
-    return e->ordering_key && e->ordering_key_size == name + 1 + key &&
-           !sqlite3_strnicmp(e->ordering_key, k->name, (int)name) && e->ordering_key[name] == '/' &&
-           !memcmp(e->ordering_key + name + 1, k->key, key);
+    return e->ordering_key && e->ordering_key_size == scope_size + 1 + strlen(key) &&
+           !sqlite3_strnicmp(e->ordering_key, scope, (int)scope_size) && e->ordering_key[scope_size] == '/' &&
+           !memcmp(e->ordering_key + scope_size + 1, key, strlen(key));
 }
 
-static bool is_ours(const struct erase_key *k, const outbox_event *e, bool cloudevent)
+/* What a CloudEvent says of itself that the log has no more. A partition key alone is no proof: callers give ordering
+ * keys that look like another table's, so that its events keep one order. But where it is the topic's own, the topic has
+ * the table's name. */
+static enum erase_line guess(const struct erase_key *k, const struct erase_log *log, const outbox_event *e, bool emit)
 {
+    bool partition = is_partition(e, k->name, strlen(k->name), k->key);
+    if (emit && !e->ordering_key) /* without a key: an empty one has a partition */
+        return ERASE_OTHER;
+    if (emit || partition)
+        return emit && partition ? ERASE_OURS : ERASE_UNDECIDED;
+    return !log->is_table || (e->topic && is_partition(e, e->topic, e->topic_size, k->key)) ? ERASE_OTHER
+                                                                                            : ERASE_UNDECIDED;
+}
+
+/* A CloudEvent has no table, and a key that is empty is not there, as if the event had none; a row's event has one. */
+static enum erase_line whose_cloudevent(const struct erase_key *k, const struct erase_log *log,
+                                        const struct event_line *line)
+{
+    const outbox_event *e = &line->event;
+    bool emit = e->op && strcmp(e->op, "emit") == 0, topic = is(e->topic, e->topic_size, k->name);
+    if (e->key ? !is(e->key, e->key_size, k->key) : *k->key != '\0')
+        return ERASE_OTHER;
+    if (topic && (e->key || !emit))
+        return ERASE_OURS;
+    if (emit && !topic) /* nor is it of any table */
+        return ERASE_OTHER;
+    enum erase_line result = log->ask(log->arg, k, line);
+    return result == ERASE_UNDECIDED ? guess(k, log, e, emit) : result;
+}
+
+static enum erase_line whose(const struct erase_key *k, const struct erase_log *log, const struct event_line *line,
+                             bool cloudevent)
+{
+    const outbox_event *e = &line->event;
+    if (cloudevent)
+        return whose_cloudevent(k, log, line);
     if (!is(e->key, e->key_size, k->key))
-        return false;
+        return ERASE_OTHER;
     bool table = e->table && e->table_size == strlen(k->name) &&
                  !sqlite3_strnicmp(e->table, k->name, (int)e->table_size);
-    return table || is(e->topic, e->topic_size, k->name) || (cloudevent && is_partition(e, k));
+    return table || is(e->topic, e->topic_size, k->name) ? ERASE_OURS : ERASE_OTHER;
 }
 
 /* ---- A whole line ---- */
@@ -163,7 +196,8 @@ static void append_blanks(struct buffer *out, size_t n)
     }
 }
 
-static enum erase_line mend(const struct erase_key *k, const char *text, size_t size, struct buffer *out)
+static enum erase_line mend(const struct erase_key *k, const struct erase_log *log, const char *text, size_t size,
+                            struct buffer *out)
 {
     struct frame f;
     struct event_line line = {0};
@@ -176,11 +210,13 @@ static enum erase_line mend(const struct erase_key *k, const char *text, size_t 
     buffer_append(out, f.tail, tail);
     buffer_append_byte(out, '}');
     if (buffer_ok(out) && event_line_parse(&line, out->data, out->size))
-        result = is_ours(k, &line.event, cloudevent) ? ERASE_OURS : ERASE_OTHER;
+        result = whose(k, log, &line, cloudevent);
     bool memory = buffer_ok(out) && buffer_ok(&line.decoded);
     bool payload = line.event.op && strcmp(line.event.op, "delete") != 0;
     event_line_free(&line);
     buffer_clear(out);
+    if (memory && result == ERASE_UNDECIDED)
+        result = ERASE_UNREADABLE; /* and of no use as it is, whosever it was */
     if (!memory || result != ERASE_OURS)
         return memory ? result : ERASE_NO_MEMORY;
     if (f.head + tail + 1 > size)
@@ -198,21 +234,22 @@ static enum erase_line mend(const struct erase_key *k, const char *text, size_t 
     return buffer_ok(out) ? ERASE_OURS : ERASE_NO_MEMORY;
 }
 
-enum erase_line erase_line(const struct erase_key *k, const struct event_line *parsed, const char *text, size_t size,
-                           struct buffer *out)
+enum erase_line erase_line(const struct erase_key *k, const struct erase_log *log, const struct event_line *parsed,
+                           const char *text, size_t size, struct buffer *out)
 {
     struct buffer whole = {0};
     buffer_clear(out);
-    enum erase_line result = parsed ? ERASE_OURS : mend(k, text, size, &whole);
-    if (parsed && !is_ours(k, &parsed->event, is_cloudevent(text, size)))
-        result = ERASE_OTHER;
-    if (result == ERASE_OURS) {
+    enum erase_line result = parsed ? whose(k, log, parsed, is_cloudevent(text, size))
+                                    : mend(k, log, text, size, &whole);
+    if (result == ERASE_OURS || result == ERASE_UNDECIDED) {
         buffer_append(out, parsed ? text : whole.data, size);
         if (buffer_ok(out))
             empty_members(out->data, parsed ? text : whole.data, size);
         else
             result = ERASE_NO_MEMORY;
     }
+    if (result == ERASE_UNDECIDED && !memcmp(out->data, text, size))
+        result = ERASE_OTHER; /* whosever it is, it says nothing any more */
     buffer_free(&whole);
     return result;
 }

@@ -143,6 +143,46 @@ sed -i '2s/.*/nothing/' "$stream"
 ctl erase people eve "$stream" --yes
 like "a line that nobody can read is left, and said" "$code $(said)" "1 outboxctl: $stream: the line at byte"
 
+# ---- A CloudEvent does not say its table: change_log does ----
+
+# Of orders o-1 a row whose caller gave topic and ordering key; a message and a row of another table that keep its order.
+new_orders() {
+    new_database
+    rm -rf "$dir" && mkdir "$dir"
+    sql "CREATE TABLE orders(id TEXT PRIMARY KEY, cust TEXT, note TEXT, revision INTEGER NOT NULL DEFAULT 1);
+         CREATE TABLE details(id TEXT PRIMARY KEY, ofs TEXT, note TEXT, revision INTEGER NOT NULL DEFAULT 1)"
+    outboxctl --db "$DB" capture orders --options '{"topic":"order.changed","ordering_key":"cust"}' 2>/dev/null
+    outboxctl --db "$DB" capture details --options '{"topic":"shop","ordering_key":"ofs"}' 2>/dev/null
+    sql "INSERT INTO orders(id, cust, note) VALUES ('o-1', 'c-9', 'CANARY'), ('o-2', 'c-9', 'stays');
+         INSERT INTO details(id, ofs, note) VALUES ('o-1', 'orders/o-1', 'the detail');
+         INSERT INTO outbox_events(topic, key, payload, ordering_key) VALUES ('invoices', 'o-1', '{\"amount\":42}', 'orders/o-1')"
+    relay --jsonl "$stream" --once --jsonl-format cloudevents
+}
+data() { jq -c '.data.note // .data.amount' "$stream" | paste -sd' '; }
+left() { echo "$(grep -c CANARY "$stream") $(sql "SELECT count(*) FROM change_log WHERE payload LIKE '%CANARY%'")"; }
+new_orders
+is "they are there" "$(data)" '"CANARY" "stays" "the detail" 42'
+ctl erase orders o-1 "$stream" --yes
+is "what is of the table goes, whatever its topic and ordering key" "$code $(left)" "0 0 0"
+is "and not what is ordered with it" "$(data)" 'null "stays" "the detail" 42'
+ok "so the stream and the log agree" verified
+ctl erase invoices o-1 "$stream" --yes
+is "that goes by its own name" "$code $(data)" '0 null "stays" "the detail" null'
+new_orders
+outboxctl --db "$DB" new-source --yes 2>/dev/null
+ctl erase orders o-1 "$stream" --yes
+is "what a former source gave out of this log is known" "$code $(data)" '0 null "stays" "the detail" 42'
+new_orders
+sql "DELETE FROM change_log"
+ctl erase orders o-1 "$stream" --yes
+is "where the log is reclaimed nobody can say it: not complete" "$code $(data)" '1 "CANARY" "stays" "the detail" 42'
+like "and how it is done is said" "$(said)" "If it is of orders: outboxctl erase order.changed o-1 $stream"
+like "with how many there are" "$(said)" "lines with this key that may be another table's: 2"
+ctl erase order.changed o-1 "$stream" --yes
+is "by the topic it is complete" "$code $(data)" '0 null "stays" "the detail" 42'
+ctl erase orders o-1 "$stream" --yes
+like "and no longer asked about" "$code $(said)" "lines with this key that may be another table's: 1"
+
 # ---- Words ----
 
 new_stream

@@ -5,6 +5,15 @@
 
 #include "ctl/erase.h"
 
+static enum erase_line ask(void *arg, const struct erase_key *key, const struct event_line *line)
+{
+    (void)arg;
+    (void)key;
+    return line->event.seq % 2 ? ERASE_OURS : ERASE_UNDECIDED;
+}
+
+static const struct erase_log change_log = {ask, NULL, true};
+
 static bool is_empty(const char *value, size_t size, const char *empty)
 {
     return !value || (size == strlen(empty) && !memcmp(value, empty, size));
@@ -20,7 +29,7 @@ static void check_erased(const struct erase_key *key, const struct buffer *out, 
     CHECK(is_empty(e->payload, e->payload_size, "null") && !e->payload_is_blob);
     CHECK(is_empty(e->before, e->before_size, "null") && is_empty(e->headers, e->headers_size, "{}"));
     CHECK(!before || (before->seq == e->seq && before->prev == e->prev && before->revision == e->revision));
-    CHECK(erase_line(key, &line, out->data, size, &again) == ERASE_OURS);
+    CHECK(erase_line(key, &change_log, &line, out->data, size, &again) == ERASE_OURS);
     CHECK(again.size == size && !memcmp(again.data, out->data, size));
     event_line_free(&line);
     buffer_free(&again);
@@ -40,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         key.name = name = fuzz_text((const uint8_t *)e->topic, e->topic_size);
         key.key = own = fuzz_text((const uint8_t *)e->key, e->key_size);
     }
-    enum erase_line result = erase_line(&key, parsed ? &line : NULL, text, size, &out);
+    enum erase_line result = erase_line(&key, &change_log, parsed ? &line : NULL, text, size, &out);
     CHECK(result != ERASE_NO_MEMORY && (!parsed || result != ERASE_UNREADABLE));
     if (result == ERASE_OURS)
         check_erased(&key, &out, size, parsed ? e : NULL);
