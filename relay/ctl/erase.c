@@ -116,8 +116,8 @@ int ctl_erase(struct ctl *ctl, int argc, char **argv)
     int code;
     if (!arguments_read(ctl, options, 3, 2, 2 + FILES_MAX, &argc, argv, &code))
         return code;
-    if (!*argv[0] || !*argv[1]) {
-        ctl_say("erase: %s is empty", *argv[0] ? "the key" : "the name of a table or topic");
+    if (!*argv[0]) { /* a key may be empty: that is not the same as none */
+        ctl_say("erase: the name of a table or topic is empty");
         return EXIT_USAGE;
     }
     e.key = (struct erase_key){argv[0], argv[1]};

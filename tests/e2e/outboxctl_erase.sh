@@ -183,6 +183,20 @@ is "by the topic it is complete" "$code $(data)" '0 null "stays" "the detail" 42
 ctl erase orders o-1 "$stream" --yes
 like "and no longer asked about" "$code $(said)" "lines with this key that may be another table's: 1"
 
+# ---- The empty text is a key ----
+
+for format in native cloudevents; do
+    new_database
+    rm -rf "$dir" && mkdir "$dir"
+    sql "CREATE TABLE orders(id TEXT PRIMARY KEY, note TEXT, revision INTEGER NOT NULL DEFAULT 1)"
+    ctl upsert orders '{"id":"","note":"CANARY"}'
+    sql "INSERT INTO outbox_events(topic, key, payload) VALUES ('orders', NULL, '{\"note\":\"no key\"}')"
+    relay --jsonl "$stream" --once --jsonl-format "$format"
+    ctl erase orders '' "$stream" --yes
+    is "of the row whose key is the empty text nothing is left ($format)" "$code $(left)" "0 0 0"
+    is "and what has no key stays" "$(grep -c 'no key' "$stream")" 1
+done
+
 # ---- Words ----
 
 new_stream
@@ -196,8 +210,8 @@ ctl erase people eve
 is "it wants --yes" "$code $([ -n "$(places)" ] && echo there)" "2 there"
 ctl erase people --yes
 like "a key" "$code $(said)" "2 outboxctl: usage: outboxctl erase TABLE|TOPIC KEY [FILE…]"
-ctl erase people '' --yes
-is "and not none" "$code $(said)" "2 outboxctl: erase: the key is empty"
+ctl erase '' eve --yes
+is "and a name" "$code $(said)" "2 outboxctl: erase: the name of a table or topic is empty"
 ctl erase people eve "$TMP/events.jsnol" --yes
 is "a stream that is there" "$code $(said)" \
     "2 outboxctl: $TMP/events.jsnol: there is no such stream, neither the file nor a segment of it"
