@@ -348,6 +348,7 @@ install: all
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' liboutbox/outbox.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/outbox.pc
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1/)
 	$(if $(MAN3),install -m 644 $(MAN3) $(DESTDIR)$(PREFIX)/share/man/man3/)
+	$(if $(DESTDIR),,@[ "$$(id -u)" != 0 ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig || echo 'ldconfig failed: see to it that $(PREFIX)/lib is found' >&2)
 
 clean:
 	rm -rf build

@@ -42,6 +42,16 @@ block c 'outbox_pool_run' >pool.c
 ok "so does the pool's" cc -Wall -Wextra -Werror ${SANITIZE:+-fsanitize=$SANITIZE} -o pool pool.c $(pkg-config --cflags --libs outbox)
 ok "which writes an order" env LD_LIBRARY_PATH="$TMP/root/usr/lib" ./pool
 is "once: it exists then" "$(LD_LIBRARY_PATH="$TMP/root/usr/lib" ./pool 2>&1)" "table orders, key o-8: expected no row, found revision 1"
+# Programs linked to it have to start, so root's own install tells the loader; not a package's, nor anybody else's.
+mkdir stubs && printf '#!/bin/sh\necho "$USER_ID"\n' >stubs/id && printf '#!/bin/sh\necho called\nexit 1\n' >stubs/ldconfig && chmod +x stubs/*
+install_as() { # install_as UID ARGUMENT…: whether ldconfig, which fails here, is called
+    USER_ID=$1 PATH="$PWD/stubs:$PATH" make -C "$ROOT" --no-print-directory BUILD="$BUILD" \
+        ${SANITIZE:+SANITIZE=$SANITIZE} install "${@:2}" 2>&1 | grep -c '^called$'
+    echo "${PIPESTATUS[0]}"
+}
+is "root's install runs ldconfig, and does not depend on it" "$(install_as 0 PREFIX="$TMP/usr" | xargs)" "1 0"
+is "one into a package does not" "$(install_as 0 DESTDIR="$TMP/root" PREFIX=/usr | xargs)" "0 0"
+is "nor does another user's" "$(install_as 1000 PREFIX="$TMP/usr" | xargs)" "0 0"
 for page in outbox-relay outboxctl; do
     ok "$page has its man page" test -s "$TMP/root/usr/share/man/man1/$page.1"
 done
