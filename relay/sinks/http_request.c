@@ -25,6 +25,21 @@ static bool append_header(struct curl_slist **list, const char *line)
     return longer != NULL;
 }
 
+static bool is_agent(const char *line)
+{
+    static const char name[] = "User-Agent";
+
+    return strncasecmp(line, name, sizeof name - 1) == 0 && (!line[sizeof name - 1] || line[sizeof name - 1] == ':');
+}
+
+static bool has_agent(const char *const lines[], int count)
+{
+    for (int i = 0; i < count; i++)
+        if (is_agent(lines[i]))
+            return true;
+    return false;
+}
+
 bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_settings *settings, struct http_loop *loop)
 {
     *endpoint = (struct http_endpoint){.settings = settings, .loop = loop};
@@ -33,6 +48,10 @@ bool http_endpoint_init(struct http_endpoint *endpoint, const struct webhook_set
                 signer_init(&endpoint->signer, settings) && append_header(&endpoint->common, "Accept:");
     for (char **line = settings->headers; done && line && *line; line++)
         done = append_header(&endpoint->common, *line);
+    for (char **line = settings->headers; line && *line; line++)
+        endpoint->agent_given |= is_agent(*line);
+    for (char **name = settings->event_headers; name && *name; name++)
+        endpoint->agent_of_events |= is_agent(*name);
     if (!done)
         http_endpoint_fini(endpoint);
     return done;
@@ -304,7 +323,8 @@ bool http_request_prepare(struct http_request *r, const char *id, int64_t now_s,
     int count = 0;
 
     write_lines(r, id, now_s, m);
-    lines[count++] = "User-Agent: outbox-relay/" OUTBOX_BUILD_VERSION; /* CURLOPT_USERAGENT is printed twice */
+    if (!r->endpoint->agent_given && !(r->endpoint->agent_of_events && has_agent(m->headers, m->header_count)))
+        lines[count++] = "User-Agent: outbox-relay/" OUTBOX_BUILD_VERSION; /* CURLOPT_USERAGENT is printed twice */
     lines[count++] = r->id_line;
     lines[count++] = r->timestamp_line;
     lines[count++] = r->idempotency_line;

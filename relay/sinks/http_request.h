@@ -40,7 +40,8 @@ struct http_endpoint {
     const struct webhook_settings *settings; /* borrowed */
     struct http_loop *loop;                  /* likewise: it watches the connections */
     CURLU *url;
-    struct curl_slist *common; /* the operator's headers, and those of curl's that we do without */
+    struct curl_slist *common;         /* the operator's headers, and those of curl's that we do without */
+    bool agent_given, agent_of_events; /* a User-Agent: by the operator, or by an event that has one */
     struct signer signer;
     struct http_allowed { /* what guard.h allowed last, and under which rules */
         char remote[64];  /* as curl writes it; "": nothing yet */

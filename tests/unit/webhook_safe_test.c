@@ -153,12 +153,55 @@ static void no_event_adds_a_header_or_a_request(void **state)
     }
 }
 
+static int lines_of(const struct server_request *r, const char *name)
+{
+    int count = 0;
+
+    for (const char *line = strstr(r->head, "\r\n"); line && line[2]; line = strstr(line + 2, "\r\n"))
+        count += strncasecmp(line + 2, name, strlen(name)) == 0 && line[2 + strlen(name)] == ':';
+    return count;
+}
+
+/* Of the operator's, and of the events' as the operator has allowed: the first has all of them, the second none. */
+static void a_header_that_is_given_takes_the_place_of_ours_and_of_curls(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"User-Agent", "Authorization", "Accept"};
+    char lines[3][32] = {"user-agent: shop/1", "authorization: Bearer x", "accept: text/plain"};
+    char words[3][32] = {"user-agent", "authorization", "accept"};
+    char *given[] = {lines[0], lines[1], lines[2], NULL}, *named[] = {words[0], words[1], words[2], NULL};
+
+    for (int of_events = 0; of_events < 2; of_events++) {
+        struct rig *rig = rig_new(NULL, NULL);
+        snprintf(rig->url, sizeof rig->url, "http://u:p@127.0.0.1:%d/", rig->server.port);
+        rig->settings.webhook.concurrency = 1;
+        rig->settings.webhook.headers = of_events ? NULL : given;
+        rig->settings.webhook.event_headers = of_events ? named : NULL;
+        rig_sql(rig, "INSERT INTO outbox_events(topic, key, payload, headers) VALUES ('t', 'k', '{}',"
+                     " '{\"User-Agent\":\"shop/1\",\"Authorization\":\"Bearer x\",\"Accept\":\"text/plain\"}')");
+        rig_emit(rig, "a", "{}");
+        rig_start(rig);
+        rig_deliver(rig);
+        const struct server_request *first = &rig->server.requests[0];
+        const char *ours = strstr(first->head, "outbox-relay"), *basic = strstr(first->head, "Basic");
+        bool all_theirs = !ours && !basic;
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            all_theirs &= lines_of(first, names[i]) == 1;
+        if (!all_theirs)
+            fail_msg("of %s: %s", of_events ? "the event" : "the operator", first->head);
+        assert_int_equal(lines_of(&rig->server.requests[1], "User-Agent"), 1);
+        assert_int_equal(lines_of(&rig->server.requests[1], "Authorization"), 1);
+        rig_free(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(neither_home_nor_answers_add_to_a_request),
         cmocka_unit_test(a_request_for_credentials_is_a_refusal),
         cmocka_unit_test(no_event_adds_a_header_or_a_request),
+        cmocka_unit_test(a_header_that_is_given_takes_the_place_of_ours_and_of_curls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
