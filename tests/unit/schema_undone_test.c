@@ -102,6 +102,33 @@ static void a_capture_afterwards_is_of_the_table_as_it_is(void **state)
     assert_string_equal(fixture_log(f, "payload"), "{\"id\":\"plain\",\"revision\":1,\"state\":\"new\"}");
 }
 
+static int capture_and_fail(outbox *ob, void *unused)
+{
+    (void)unused;
+    int code = outbox_capture(ob, "t", NULL);
+    if (code == OUTBOX_OK)
+        code = outbox_upsert_json(ob, "t", "{\"id\":\"x\"}", -1, 0, NULL, NULL);
+    return code == OUTBOX_OK ? OUTBOX_DONE : code;
+}
+
+static int capture_another(outbox *ob, void *unused)
+{
+    (void)unused;
+    int code = outbox_capture(ob, "u", NULL);
+    return code == OUTBOX_OK ? outbox_upsert_json(ob, "t", "{\"id\":\"x\"}", -1, 0, NULL, NULL) : code;
+}
+
+static void what_a_pool_undoes_is_undone_for_its_next_work(void **state)
+{
+    struct fixture *f = *state;
+    outbox_pool *pool;
+    assert_int_equal(outbox_pool_open(f->path, NULL, &pool), OUTBOX_OK);
+    assert_int_equal(outbox_pool_run(pool, capture_and_fail, NULL), OUTBOX_DONE);
+    assert_int_equal(outbox_pool_run(pool, capture_another, NULL), OUTBOX_OK);
+    outbox_pool_close(pool);
+    assert_string_equal(fixture_log(f, "table_name || op"), "tinsert");
+}
+
 /* The key read by the old table's rules may be refused before anything is asked of SQLite. */
 static void a_key_is_read_by_the_rules_of_the_table_as_it_is(void **state)
 {
@@ -253,6 +280,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_column_rolled_back_is_in_no_payload, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_column_that_took_its_place_can_be_written_and_read, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_capture_afterwards_is_of_the_table_as_it_is, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_a_pool_undoes_is_undone_for_its_next_work, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_key_is_read_by_the_rules_of_the_table_as_it_is, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(an_interrupt_while_looking_again_forgets_no_change, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_temp_trigger_made_since_keeps_its_own_conflict_clause, setup,
