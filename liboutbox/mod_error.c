@@ -50,6 +50,8 @@ char *module_message(struct module *m, int code)
     const char *words = m->ob && !m->words[0] ? outbox_errmsg(m->ob) : m->words;
     char *message = sqlite3_mprintf("outbox: %s: %s", find(code)->word,
                                     words && *words ? words : outbox_strerror(code));
+    if (message)
+        message_tidy(message);
     m->words[0] = '\0'; /* or they would be taken for those of the call around this one */
     return message;
 }

@@ -204,6 +204,13 @@ static void words_that_are_no_utf_8_are_no_message(void **state)
     assert_code(f, OUTBOX_INVALID,
                 outbox_upsert(f->ob, "th\xffngs", (outbox_value[]){outbox_int("id", 1)}, 1, 0, NULL, NULL));
     assert_ends(f, "no such table: th?ngs");
+
+    outbox_open_options as_it_is = {.size = sizeof as_it_is, .flags = OUTBOX_OPEN_NO_MIGRATE};
+    char path[128];
+    outbox *ob;
+    snprintf(path, sizeof path, "%s/\xff.db", f->dir);
+    assert_int_equal(outbox_open(path, &as_it_is, &ob), OUTBOX_SCHEMA);
+    assert_true(utf8_valid(outbox_errmsg(NULL), strlen(outbox_errmsg(NULL)), NULL));
 }
 
 static void an_empty_or_broken_name_is_refused(void **state)
