@@ -25,6 +25,20 @@ with socket.create_connection((url.hostname, url.port)) as peer:
         peer.sendall(bytes(100000))
     print(peer.recv(100).split()[1].decode())'
 
+# Numbers that are none, and too long a one, before anything is verified; prints the first digit of each answer's status.
+send_odd_numbers='
+import socket, sys, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+lengths = ["content-length: \xb2", "content-length: " + "1" * 5000, "content-length: -1"]
+stamps = ["9" * 5000, "\xb2", "-1"]
+stamped = ["content-length: 2\r\nwebhook-id: a\r\nwebhook-signature: v1,AAAA\r\nwebhook-timestamp: " + stamp for stamp in stamps]
+for headers in lengths + stamped:
+    with socket.create_connection((url.hostname, url.port)) as peer:
+        peer.settimeout(20)
+        peer.sendall(f"POST / HTTP/1.1\r\nhost: here\r\n{headers}\r\n\r\n{{}}".encode("latin-1"))
+        peer.shutdown(socket.SHUT_WR)
+        print((peer.recv(100).split() + [b"", b"nothing"])[1].decode()[0], end=" ")'
+
 # post SECRET AGE BODY [HEADER…]: a request signed by hand; prints the answer's status.
 post() {
     local id=msg_1 at key signature
@@ -70,6 +84,7 @@ a_receiver() {
     is "nor none at all" "$(curl -s -o "$TMP/answer" -w '%{http_code}' -d '{}' "$URL")" 401
     is "what is no batch is refused" "$(post "$OLD" 0 '{"n":1}' -H 'content-type: application/cloudevents-batch+json')" 400
     is "too big a body is refused, however late the answer is read" "$(python3 -c "$send_all_then_read" "$URL")" 413
+    is "a number that is none has its answer as well" "$(python3 -c "$send_odd_numbers" "$URL")" "4 4 4 4 4 4 "
     is "only what verified was dealt with" "$($count)" 61
     kill -TERM "$receiver"
     wait "$receiver"
