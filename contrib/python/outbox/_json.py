@@ -7,11 +7,13 @@ import json
 import math
 from typing import Any, Mapping, Sequence, Union
 
-Key = Union[str, int, float, bytes, Sequence[Any]]
+_BYTES = (bytes, bytearray, memoryview)
+
+Key = Union[str, int, float, bytes, bytearray, memoryview, Sequence[Any]]
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         return json.dumps({"$base64": base64.b64encode(value).decode()})
     if isinstance(value, float) and math.isinf(value):
         return "9e999" if value > 0 else "-9e999"
@@ -25,15 +27,19 @@ def dump_row(row: Mapping[str, Any]) -> str:
 
 def dump_key(key: Key) -> str | int | float | bytes:
     """A composite key is given as a tuple, in the primary key's order."""
-    if isinstance(key, (str, int, float, bytes)):
+    if isinstance(key, (str, int, float)):
         return key
+    if isinstance(key, _BYTES):
+        return bytes(key)
     return "[" + ",".join(_value(part) for part in key) + "]"
 
 
 def dump_payload(payload: Any) -> str | bytes | None:
     """bytes go as bytes, None as no payload, anything else as JSON."""
-    if payload is None or isinstance(payload, bytes):
-        return payload
+    if isinstance(payload, _BYTES):
+        return bytes(payload)
+    if payload is None:
+        return None
     return json.dumps(payload, ensure_ascii=False, allow_nan=False)
 
 

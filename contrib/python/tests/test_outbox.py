@@ -68,6 +68,17 @@ class Writing(Case):
         self.con.delete("numbers", 7)
         self.assertEqual(self.log(), ['insert:[1,{"$base64":"AQ=="}]', "insert:7", "delete:7"])
 
+    def test_bytes_of_every_kind_are_bytes(self) -> None:
+        self.con.execute("CREATE TABLE blobs(id BLOB PRIMARY KEY, revision INTEGER NOT NULL DEFAULT 1)")
+        for data in (bytearray(b"\x01\x02"), memoryview(b"\x03\x04")):
+            self.con.upsert("blobs", {"id": data})
+            self.assertEqual(self.con.get("blobs", data), {"id": bytes(data), "revision": 1})
+            self.con.delete("blobs", data)
+            self.assertEqual([step.op for step in self.con.history("blobs", data)], ["insert", "delete"])
+            self.con.emit("mail", None, data)
+        sent = [e.payload for e in self.con.events("mailer", timeout=0) if e.topic == "mail"]
+        self.assertEqual(sent, [b"\x01\x02", b"\x03\x04"])
+
     def test_a_stale_revision_conflicts_and_says_what_it_found(self) -> None:
         self.con.upsert("orders", {"id": "o-1"})
         with self.assertRaises(outbox.Conflict) as caught:
