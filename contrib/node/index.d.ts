@@ -91,7 +91,7 @@ export class Outbox {
 
     /** What is owed to consumer, for ever. An event is acknowledged when the loop asks for the next one: a body that
      *  throws, or leaves the loop, leaves its event owed. The consumer is held until the loop ends; meanwhile it is
-     *  BUSY for everybody else. */
+     *  BUSY for any other loop. */
     events(consumer: string, options?: EventsOptions): AsyncGenerator<Event, void, void>;
 
     close(): void;

@@ -56,6 +56,7 @@ class Event {
 
 class Outbox {
     #statements = new Map();
+    #loops = new Set(); // the consumers that a loop of events() reads for
 
     constructor(db) {
         this.db = db;
@@ -122,8 +123,11 @@ class Outbox {
     }
 
     async *events(consumer, {start = 'start', batch = 100, timeout, signal} = {}) {
+        if (this.#loops.has(consumer)) // the extension knows connections only
+            throw new OutboxError('BUSY', `consumer ${consumer} is read by another loop of this connection`);
         this.#one('SELECT outbox_take(?, ?)', consumer, start);
         const wake = new Wake(this.db.name);
+        this.#loops.add(consumer);
         const stop = () => wake.close();
         signal?.addEventListener('abort', stop);
         try {
@@ -131,6 +135,7 @@ class Outbox {
         } finally {
             signal?.removeEventListener('abort', stop);
             wake.close();
+            this.#loops.delete(consumer);
             if (this.db.open)
                 this.#one('SELECT outbox_leave(?)', consumer);
         }

@@ -205,7 +205,13 @@ test('a consumer is busy for others until the loop ends', async (t) => {
     const loop = con.events('mailer', {timeout: 0});
     await loop.next();
     await assert.rejects(() => other.events('mailer').next(), {code: 'BUSY'});
+    for (let i = 0; i < 2; i++) // nor for another loop of its own connection, which takes nothing away
+        await assert.rejects(() => con.events('mailer').next(), {code: 'BUSY'});
+    assert.equal((await collect(con.events('another', {timeout: 0}))).length, 1);
+    await assert.rejects(() => other.events('mailer').next(), {code: 'BUSY'});
     await loop.return();
+    assert.equal((await collect(con.events('mailer', {timeout: 0}))).length, 1);
+    con.emit('mail', null, 2);
     assert.equal((await collect(other.events('mailer', {timeout: 0}))).length, 1);
 });
 

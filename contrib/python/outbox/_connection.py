@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generator, Iterator, Mapping, Sequence, cast
 
-from ._errors import Aborted, Error, NotFound, translated
+from ._errors import Aborted, Busy, Error, NotFound, translated
 from ._event import Event, Revision
 from ._json import Key, dump_key, dump_payload, dump_row, load_row
 
@@ -40,6 +40,10 @@ def extension_path() -> str:
 class Connection(sqlite3.Connection):
     """An sqlite3.Connection in autocommit mode, so that each call is a transaction of its own unless it stands in
     `with con.transaction():` (or in a BEGIN of yours). Made by connect()."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._loops: set[str] = set()  # the consumers that a loop of events() reads for
 
     # ---- Writing ----
 
@@ -126,13 +130,17 @@ class Connection(sqlite3.Connection):
 
         An event is acknowledged when the loop asks for the next one: a body that raises, or leaves the loop, leaves
         its event owed (event.ack() acknowledges at once, and inside a transaction). The consumer is held by this
-        connection until the loop ends; meanwhile it is Busy for everybody else. Waiting takes no processor time: the
+        connection until the loop ends; meanwhile it is Busy for any other loop. Waiting takes no processor time: the
         extension is woken by the next commit. start: where a new consumer begins, at the oldest event owed ("start")
         or behind the last ("now")."""
+        if consumer in self._loops:  # the extension knows connections only
+            raise Busy(f"consumer {consumer} is read by another loop of this connection")
         self._one("SELECT outbox_take(?, ?)", consumer, start)
+        self._loops.add(consumer)
         try:
             yield from self._events(consumer, batch, timeout)
         finally:
+            self._loops.discard(consumer)
             try:
                 self._one("SELECT outbox_leave(?)", consumer)
             except sqlite3.Error:

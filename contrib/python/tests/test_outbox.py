@@ -229,7 +229,15 @@ class Consuming(Case):
         next(loop)
         with self.assertRaises(outbox.Busy):
             next(other.events("mailer", timeout=0))
+        for _ in range(2):
+            with self.assertRaises(outbox.Busy):  # nor for another loop of its own connection, which takes nothing away
+                next(self.con.events("mailer", timeout=0))
+        self.assertEqual(len(list(self.con.events("another", timeout=0))), 1)
+        with self.assertRaises(outbox.Busy):
+            next(other.events("mailer", timeout=0))
         loop.close()
+        self.assertEqual(len(list(self.con.events("mailer", timeout=0))), 1)
+        self.con.emit("mail", None, 2)
         self.assertEqual(len(list(other.events("mailer", timeout=0))), 1)
         other.close()
 
