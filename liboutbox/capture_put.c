@@ -37,7 +37,7 @@ static void put_of(struct capture_writer *w, enum capture_columns which)
         sqlite3_str_appendf(w->sql, "%s \"%w\"", comma, t->columns[i].name);
         comma = ",";
     }
-    if (t->rowid_alias)
+    if (t->rowid_alias || (which == OF_UNIQUE && w->c->rowid))
         capture_put(w, ", rowid, _rowid_, oid");
 }
 
@@ -97,6 +97,10 @@ void capture_put_changed(struct capture_writer *w, enum capture_columns which)
     const struct table *t = w->c->table;
     int n = 0;
     capture_put(w, "((");
+    if (which == OF_UNIQUE && w->c->rowid && !t->rowid_alias) {
+        sqlite3_str_appendf(w->sql, "NEW.%s <> OLD.%s", w->c->rowid, w->c->rowid);
+        n++;
+    }
     for (int i = 0; i < t->column_count; i++) {
         if (!is_among(w->c, i, which))
             continue;

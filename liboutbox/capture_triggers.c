@@ -97,6 +97,23 @@ static void write_before(struct capture_writer *w, bool update)
     capture_end(w);
 }
 
+/* Before the insert a rowid still to be assigned is -1, and so the row that has that one looked displaced. */
+static void put_not_displaced(struct capture_writer *w)
+{
+    const struct table *t = w->c->table;
+    char *alias = t->rowid_alias ? sqlite3_mprintf("\"%w\"", t->columns[t->keys[0]].name) : NULL;
+    const char *rowid = t->rowid_alias ? alias : w->c->rowid;
+    if (!rowid)
+        capture_spoil(w->sql);
+    else
+        sqlite3_str_appendf(w->sql,
+                            " DELETE FROM outbox_displaced WHERE table_name = %Q AND NEW.%s <> -1 AND key = (SELECT ",
+                            t->name, rowid);
+    capture_put_key(w, "o");
+    sqlite3_str_appendf(w->sql, " FROM \"%w\" AS o WHERE o.%s = -1);", t->name, rowid ? rowid : "");
+    sqlite3_free(alias);
+}
+
 static void write_displaced(struct capture_writer *w, bool update)
 {
     const struct table *t = w->c->table;
@@ -109,11 +126,8 @@ static void write_displaced(struct capture_writer *w, bool update)
     }
     put_leftovers(w);
     capture_put(w, " BEGIN");
-    if (!update && t->rowid_alias) /* before the insert a rowid still to be assigned is -1 */
-        sqlite3_str_appendf(w->sql,
-                            " DELETE FROM outbox_displaced WHERE table_name = %Q AND key = '-1' AND NEW.\"%w\" <> -1"
-                            " AND EXISTS (SELECT 1 FROM \"%w\" WHERE \"%w\" = -1);",
-                            t->name, t->columns[t->keys[0]].name, t->name, t->columns[t->keys[0]].name);
+    if (!update && (t->rowid_alias || w->c->rowid))
+        put_not_displaced(w);
     capture_put_bad_revision(w);
     sqlite3_str_appendf(w->sql, " FROM outbox_displaced WHERE table_name = %Q AND revision IS NULL;", t->name);
     capture_put(

@@ -219,6 +219,56 @@ static void a_trigger_that_another_table_took_along_is_named(void **state)
     assert_ok(f, outbox_capture(f->ob, "orders", NULL));
 }
 
+/* The rowid is a key too, though no column shows it; before an insert one still to be assigned is -1. */
+static void what_a_replace_displaces_by_a_hidden_rowid_is_logged(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE t(id TEXT PRIMARY KEY, n, revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    fixture_sql(f, "INSERT INTO t(id) VALUES ('a'), ('b'); INSERT OR REPLACE INTO t(rowid, id) VALUES (1, 'c');"
+                   "UPDATE OR REPLACE t SET _rowid_ = 2 WHERE id = 'c'; UPDATE OR REPLACE t SET id = 'd', oid = 3;"
+                   "REPLACE INTO t(rowid, id) VALUES (-1, 'e')");
+    assert_string_equal(fixture_log(f, "op || key || revision"),
+                        "inserta1 insertb1 deletea2 insertc1 deleteb2 deletec2 insertd1 inserte1");
+    fixture_sql(f, "DELETE FROM change_log; INSERT INTO t(id) VALUES ('f'); REPLACE INTO t(id) VALUES ('f');"
+                   "REPLACE INTO t(rowid, id) VALUES (-1, 'g')");
+    assert_string_equal(fixture_log(f, "op || key || revision"), "insertf1 deletef2 insertf3 deletee2 insertg1");
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_displaced"), 0);
+}
+
+/* Under REPLACE a NULL becomes the default of a column that is NOT NULL. */
+static void what_a_replace_displaces_by_a_default_is_logged(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f, "CREATE TABLE t(id INTEGER PRIMARY KEY, u TEXT NOT NULL DEFAULT 'd' UNIQUE, v DEFAULT 'e' UNIQUE,"
+                   " revision INTEGER NOT NULL DEFAULT 1);"
+                   "CREATE TABLE k(id TEXT NOT NULL DEFAULT 'k' PRIMARY KEY, n INTEGER NOT NULL DEFAULT (3 + 4),"
+                   " revision INTEGER NOT NULL DEFAULT 1, UNIQUE(n)) WITHOUT ROWID");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    assert_string_equal(outbox_errmsg(f->ob), "");
+    assert_ok(f, outbox_capture(f->ob, "k", NULL));
+    fixture_sql(f, "INSERT INTO t(id, v) VALUES (1, 'e'); INSERT OR REPLACE INTO t(id, u, v) VALUES (2, NULL, NULL);"
+                   "INSERT INTO t(id, u, v) VALUES (3, 'x', NULL); UPDATE OR REPLACE t SET u = NULL WHERE id = 3;"
+                   "INSERT INTO k DEFAULT VALUES; REPLACE INTO k(id, n) VALUES (NULL, 1); UPDATE k SET n = 7;"
+                   "REPLACE INTO k(id, n) VALUES ('l', NULL)");
+    assert_string_equal(fixture_log(f, "op || key || revision"),
+                        "insert11 delete12 insert21 insert31 delete22 update32 "
+                        "insertk1 deletek2 insertk3 updatek4 deletek5 insertl1");
+}
+
+/* DEFAULT word is text; in an expression it would be a column. */
+static void a_default_that_is_no_expression_is_pointed_out(void **state)
+{
+    struct fixture *f = *state;
+    fixture_sql(f,
+                "CREATE TABLE t(id INTEGER PRIMARY KEY, u NOT NULL DEFAULT id UNIQUE, w NOT NULL DEFAULT \"id\" UNIQUE,"
+                " revision INTEGER NOT NULL DEFAULT 1)");
+    assert_ok(f, outbox_capture(f->ob, "t", NULL));
+    assert_says(f, "what a REPLACE displaces by");
+    fixture_sql(f, "INSERT INTO t(id) VALUES (1); REPLACE INTO t(id, w) VALUES (2, 'x')");
+    assert_string_equal(fixture_log(f, "op || key"), "insert1 delete1 insert2");
+}
+
 static void a_database_in_utf_16_is_not_captured(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +410,9 @@ int main(void)
         T(a_table_named_like_another_and_a_step_is_captured_too),
         T(triggers_by_another_name_of_ours_are_replaced_and_released),
         T(a_trigger_that_another_table_took_along_is_named),
+        T(what_a_replace_displaces_by_a_hidden_rowid_is_logged),
+        T(what_a_replace_displaces_by_a_default_is_logged),
+        T(a_default_that_is_no_expression_is_pointed_out),
         T(a_database_in_utf_16_is_not_captured),
         T(what_the_triggers_refuse_has_the_librarys_code),
         T(a_row_displaced_that_has_no_revision_is_named),
