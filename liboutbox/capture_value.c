@@ -209,22 +209,28 @@ void capture_write_plain(sqlite3_str *sql, const struct column *column, const ch
     sqlite3_free(x);
 }
 
-/* A part of a composite key, by the name value. */
-static void write_part(sqlite3_str *sql)
+/* A part of a composite key, by the name value. Where all are text, none is a number: less to compile. */
+static void write_part(sqlite3_str *sql, const struct table *t)
 {
+    bool numbers = false;
+    for (int k = 0; k < t->key_count; k++)
+        numbers = numbers || t->columns[t->keys[k]].affinity != AFFINITY_TEXT;
     sqlite3_str_appendall(sql, "CASE typeof(value) WHEN 'text' THEN '\"' || ");
     write_slow_text(sql);
     sqlite3_str_appendall(sql, " || '\"' WHEN 'blob' THEN '{\"$base64\":\"' || ");
     write_slow_base64(sql);
-    sqlite3_str_appendall(sql, " || '\"}' WHEN 'real' THEN ");
-    expand(sql, sql_key_real, "value");
+    sqlite3_str_appendall(sql, " || '\"}'");
+    if (numbers) {
+        sqlite3_str_appendall(sql, " WHEN 'real' THEN ");
+        expand(sql, sql_key_real, "value");
+    }
     sqlite3_str_appendall(sql, " WHEN 'null' THEN 'null' ELSE value END");
 }
 
 static void write_composite(sqlite3_str *sql, const struct table *t, const char *row)
 {
     sqlite3_str_appendall(sql, "(SELECT '[' || group_concat(label || ");
-    write_part(sql);
+    write_part(sql, t);
     sqlite3_str_appendall(sql, ", '') || ']' FROM (SELECT '' AS label, NULL AS value WHERE 0 UNION ALL VALUES ");
     for (int k = 0; k < t->key_count; k++)
         sqlite3_str_appendf(sql, "%s('%s', +%s.\"%w\")", k ? ", " : "", k ? "," : "", row, t->columns[t->keys[k]].name);

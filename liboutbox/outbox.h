@@ -279,8 +279,10 @@ typedef struct outbox_capture_options {
  *
  * The revision is kept by the triggers where a statement leaves it alone; one that does not rise is lifted. A re-insert
  * goes on from its key's delete; REPLACE is a delete of each row it displaces, then an insert; an UPDATE of the key is a
- * delete and an insert; an UPDATE that changes nothing is no event. A row whose key is NULL, whose stored revision is
- * NULL or below 1, or whose image is larger than max-payload cannot be written: the statement fails.
+ * delete and an insert; an UPDATE that changes nothing is no event. What a REPLACE displaces is logged under
+ * recursive_triggers only where it does so by a partial index or one on an expression, or where a BEFORE trigger of the
+ * table's own writes the table. A row whose key is NULL, whose stored revision is NULL or below 1, or whose image is
+ * larger than max-payload cannot be written: the statement fails.
  *
  * A write through this library makes one event here too, the triggers' own; its topic, ordering_key and headers are
  * honoured. Where the options leave an event out, outbox_last_seq is 0. A write while the triggers are not up to date is
