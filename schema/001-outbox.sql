@@ -235,6 +235,10 @@ BEGIN
      WHERE NEW.topic IS NULL OR NEW.topic = '';
     SELECT RAISE(ABORT, 'outbox: outbox_events: payload is larger than max-payload')
      WHERE length(CAST(NEW.payload AS BLOB)) > (SELECT value FROM outbox_meta WHERE name = 'max_payload');
+    SELECT RAISE(ABORT, 'outbox: outbox_events: topic, key, headers or ordering_key is larger than max-payload')
+     WHERE max(length(CAST(NEW.topic AS BLOB)), coalesce(length(CAST(NEW.key AS BLOB)), 0),
+               coalesce(length(CAST(NEW.headers AS BLOB)), 0), coalesce(length(CAST(NEW.ordering_key AS BLOB)), 0))
+           > max((SELECT value FROM outbox_meta WHERE name = 'max_payload'), 65536);
     INSERT INTO change_log(topic, key, ordering_key, op, payload, headers, created_at)
     VALUES (NEW.topic, NEW.key, NEW.ordering_key, 'emit', NEW.payload, NEW.headers,
             CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000);

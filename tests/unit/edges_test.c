@@ -316,6 +316,29 @@ static void an_odd_time_zone_changes_nothing(void **state)
                      0);
 }
 
+/* As the library refuses it: what goes with a payload is in every line and request. */
+static void plain_sql_emits_nothing_that_is_too_large_to_deliver(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const columns[] = {"topic", "key", "headers", "ordering_key"};
+    sqlite3 *db = outbox_db(f->ob);
+    fixture_sql(f, "UPDATE outbox_meta SET value = 100 WHERE name = 'max_payload'");
+    for (int i = 0; i < 4; i++) {
+        for (int size = 65536; size <= 65537; size++) {
+            char *sql =
+                i == 0 ? sqlite3_mprintf("INSERT INTO outbox_events(topic) VALUES (printf('%%.*c', %d, 'x'))", size)
+                       : sqlite3_mprintf("INSERT INTO outbox_events(topic, %s) VALUES ('t', printf('%%.*c', %d, 'x'))",
+                                         columns[i], size);
+            assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL),
+                             size == 65536 ? SQLITE_OK : SQLITE_CONSTRAINT_TRIGGER);
+            sqlite3_free(sql);
+        }
+        assert_string_equal(sqlite3_errmsg(db),
+                            "outbox: outbox_events: topic, key, headers or ordering_key is larger than max-payload");
+    }
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM outbox_events"), 4);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -333,6 +356,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(seq_goes_on_over_an_empty_log_a_vacuum_and_a_restart, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_thousand_children_leave_the_parents_lock_alone, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(plain_sql_emits_nothing_that_is_too_large_to_deliver, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(an_odd_time_zone_changes_nothing, fixture_setup, fixture_teardown),
     };
