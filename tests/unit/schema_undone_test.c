@@ -162,7 +162,7 @@ static void an_interrupt_while_looking_again_forgets_no_change(void **state)
         assert_ok(f, put(f, "{\"id\":\"x\"}"));
         fixture_sql(f, "ROLLBACK");
         capture(f, "u");
-        interrupted_at = step += 1 + step / 4;
+        interrupted_at = step += 1 + step / 2;
         sqlite3_progress_handler(outbox_db(f->ob), 1, interrupt_one, NULL);
         code = put(f, "{\"id\":\"x\"}");
         sqlite3_progress_handler(outbox_db(f->ob), 0, NULL, NULL);
