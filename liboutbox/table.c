@@ -281,7 +281,7 @@ static int reload(outbox *ob, struct table **table)
 
 int table_refresh(outbox *ob, struct table **table, bool *changed)
 {
-    struct schema_stamp now, then = (*table)->stamp;
+    struct schema_stamp now = {-1, 0}, then = (*table)->stamp;
     int code = read_stamp(ob, &now);
     if (code != OUTBOX_OK || (now.cookie == then.cookie && now.expiries == then.expiries))
         return code;
