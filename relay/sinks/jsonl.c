@@ -102,6 +102,28 @@ static enum sink_result file_failed(struct sink *sink)
     return later(sink, &retry_pace);
 }
 
+/* ---- Retention ---------------------------------------------------------------------------------------------------- */
+
+/* A failure here is said, once, and is no reason to stop. */
+static void retain(struct sink *sink)
+{
+    const struct jsonl_settings *settings = sink->settings;
+    const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
+    char reason[SINK_REASON_SIZE] = "";
+    int64_t read_seq = 0;
+
+    sink->retention_at_us = now_us(sink) + RETENTION_GAP_US;
+    if (retention_read_seq(sink->context->db, sink->stream.path.absolute, &read_seq) != SQLITE_OK)
+        snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
+    else
+        retention_apply(&keep, sink->ops, sink->stream.file.dir_fd, sink->stream.path.stem, sink->stream.file.end,
+                        read_seq, timestamp_now_us(), &sink->progress.after_seq, reason, sizeof reason);
+    if (reason[0] && strcmp(reason, sink->said_keeping) != 0)
+        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
+                  sink->stream.path.given, reason);
+    memcpy(sink->said_keeping, reason, sizeof reason);
+}
+
 /* ---- Opening ----------------------------------------------------------------------------------------------------- */
 
 /* Everything the disk and the database say, put to use. */
@@ -111,7 +133,9 @@ static void go_on(struct sink *sink, const struct recovery *found, struct cursor
     bool keeps_all = keep->keep_count <= 0 && keep->keep_size_bytes <= 0 && keep->keep_age_us <= 0;
 
     jsonl_progress_begin(&sink->progress, found, cursor);
-    sink->retention_at_us = keeps_all ? INT64_MAX : now_us(sink);
+    sink->retention_at_us = INT64_MAX;
+    if (!keeps_all)
+        retain(sink); /* before a line is written: on a full disk this is what makes room for it */
     sink->is_open = true;
     sink->reopen_wanted = false;
     if (!sink->cannot_write)
@@ -210,26 +234,6 @@ static void skip(struct sink *sink, int64_t seq)
 }
 
 /* ---- Delivering -------------------------------------------------------------------------------------------------- */
-
-/* A failure here is said, once, and is no reason to stop. */
-static void retain(struct sink *sink)
-{
-    const struct jsonl_settings *settings = sink->settings;
-    const struct retention_policy keep = {settings->keep_count, settings->keep_size_bytes, settings->keep_age_us};
-    char reason[SINK_REASON_SIZE] = "";
-    int64_t read_seq = 0;
-
-    sink->retention_at_us = now_us(sink) + RETENTION_GAP_US;
-    if (retention_read_seq(sink->context->db, sink->stream.path.absolute, &read_seq) != SQLITE_OK)
-        snprintf(reason, sizeof reason, "its readers are not known: %s", sqlite3_errmsg(sink->context->db));
-    else
-        retention_apply(&keep, sink->ops, sink->stream.file.dir_fd, sink->stream.path.stem, sink->stream.file.end,
-                        read_seq, timestamp_now_us(), &sink->progress.after_seq, reason, sizeof reason);
-    if (reason[0] && strcmp(reason, sink->said_keeping) != 0)
-        log_write(LOG_LEVEL_WARN, sink->context->settings->consumer, "%s: segments are kept for now: %s",
-                  sink->stream.path.given, reason);
-    memcpy(sink->said_keeping, reason, sizeof reason);
-}
 
 /* Best right after a write: the commit that led to it has ended, and where commits come singly the next one's sync, which
  * would wait for this one, is not soon. */

@@ -25,6 +25,7 @@ enum disk_mode {
     DISK_FINE,
     DISK_FAILS,   /* call number `at` returns -1 and `error`; a sync that fails loses what was not synced */
     DISK_SHORT,   /* write number `at` writes one byte */
+    DISK_FULL,    /* no write finds room until a file is deleted */
     DISK_LIES,    /* a sync at call `at` or later says that all is well, and loses what was not synced; once */
     DISK_KILLED,  /* at call `at` the process is gone: a write is done by half, nothing more reaches the disk */
     DISK_NO_POWER /* likewise, and what was not synced is lost */
@@ -66,7 +67,8 @@ static inline bool disk_strikes(struct disk *disk)
         errno = EIO;
         return true;
     }
-    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->mode == DISK_LIES || disk->calls < disk->at ||
+    if (disk->mode == DISK_FINE || disk->mode == DISK_SHORT || disk->mode == DISK_FULL || disk->mode == DISK_LIES ||
+        disk->calls < disk->at ||
         disk->calls > disk->at + (disk->mode == DISK_FAILS && disk->times ? disk->times - 1 : 0))
         return false;
     disk->gone = disk->mode == DISK_KILLED || disk->mode == DISK_NO_POWER;
@@ -122,6 +124,10 @@ static inline ssize_t disk_write_at(void *arg, int fd, const void *bytes, size_t
         if (disk->gone && !dead)
             assert_true(pwrite(fd, bytes, size / 2, offset) >= 0);
         errno = error;
+        return -1;
+    }
+    if (disk->mode == DISK_FULL) {
+        errno = ENOSPC;
         return -1;
     }
     if (disk->mode == DISK_SHORT && disk->calls == disk->at && size > 1)
@@ -200,6 +206,8 @@ static inline int disk_unlink_at(void *arg, int dir_fd, const char *name)
     if (disk_strikes(disk))
         return -1;
     disk->failed_inode = 0;
+    if (disk->mode == DISK_FULL)
+        disk->mode = DISK_FINE;
     return unlinkat(dir_fd, name, 0);
 }
 

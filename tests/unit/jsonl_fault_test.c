@@ -290,6 +290,25 @@ static void a_disk_that_stays_full_is_asked_less_and_less_often(void **state)
     stream_complete(s);
 }
 
+static void a_full_disk_has_room_again_by_what_need_not_be_kept(void **state)
+{
+    struct stream *s = *state;
+
+    stream_rotate_often(s);
+    stream_events(s, EVENTS);
+    stream_deliver(s);
+    assert_true(stream_check(s).segments > 5);
+    s->settings.jsonl.keep_count = 1; /* or a reader has got on meanwhile */
+    for (int restarted = 0; restarted < 2; restarted++) {
+        s->disk.mode = DISK_FULL;
+        stream_events(s, EVENTS);
+        stream_deliver(s);
+        assert_int_equal(stream_check(s).last, s->context.last_seq);
+        assert_int_equal(stream_check(s).segments, 1);
+        stream_kill(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +328,7 @@ int main(void)
         stream_test(after_a_failed_sync_the_disk_is_not_taken_at_its_word),
         stream_test(a_lie_at_the_end_of_a_segment_is_found_before_its_name),
         stream_test(a_disk_that_stays_full_is_asked_less_and_less_often),
+        stream_test(a_full_disk_has_room_again_by_what_need_not_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
