@@ -62,7 +62,9 @@ bool stream_path_init(struct stream_path *path, const char *given)
         return false;
     }
     memcpy(path->stem, path->file, size);
-    return true;
+    if (path->file[size] == '\0' && asprintf(&path->names_lock, "%s%s.lock", given, suffix) < 0)
+        path->names_lock = NULL;
+    return path->file[size] != '\0' || path->names_lock;
 }
 
 void stream_path_fini(struct stream_path *path)
@@ -71,35 +73,47 @@ void stream_path_fini(struct stream_path *path)
     free(path->directory);
     free(path->absolute);
     free(path->lock);
+    free(path->names_lock);
     memset(path, 0, sizeof *path);
 }
 
-/* By device and inode, so that "./", "a/../", links and bind mounts all count for nothing. */
-static enum stream_same same_directory(const char *directory, const char *other)
+/* By words where they agree, else by device and inode, so that "./", "a/../", links and bind mounts all count for nothing. */
+static enum stream_same same_directory(const struct stream_path *path, const struct stream_path *other)
 {
+    size_t size = strlen(path->absolute) - strlen(path->file);
     struct stat x, y;
 
-    if (stat(directory, &x) != 0 || stat(other, &y) != 0)
+    if (size == strlen(other->absolute) - strlen(other->file) && memcmp(path->absolute, other->absolute, size) == 0)
+        return STREAM_SAME;
+    if (stat(path->directory, &x) != 0 || stat(other->directory, &y) != 0)
         return STREAM_UNKNOWN;
     return x.st_dev == y.st_dev && x.st_ino == y.st_ino ? STREAM_SAME : STREAM_OTHER;
 }
 
-enum stream_same stream_same(const char *path, const char *other)
+static enum stream_same compare(const char *path, const char *other, bool names)
 {
     struct stream_path x = {0}, y = {0};
     enum stream_same result;
 
     if (!stream_path_init(&x, path) || !stream_path_init(&y, other))
         result = errno == EISDIR || errno == ENAMETOOLONG ? STREAM_OTHER : STREAM_UNKNOWN; /* no stream has that path */
-    else if (strcmp(x.file, y.file) != 0)
+    else if (names ? strcmp(x.stem, y.stem) != 0 : strcmp(x.file, y.file) != 0)
         result = STREAM_OTHER;
-    else if (strcmp(x.absolute, y.absolute) == 0)
-        result = STREAM_SAME;
     else
-        result = same_directory(x.directory, y.directory);
+        result = same_directory(&x, &y);
     stream_path_fini(&x);
     stream_path_fini(&y);
     return result;
+}
+
+enum stream_same stream_same(const char *path, const char *other)
+{
+    return compare(path, other, false);
+}
+
+enum stream_same stream_same_names(const char *path, const char *other)
+{
+    return compare(path, other, true);
 }
 
 bool segment_name(char name[SEGMENT_NAME_SIZE], const char *stem, int64_t first, int64_t last)

@@ -14,11 +14,12 @@ enum { SEGMENT_NAME_SIZE = 256 };
 
 /* Where a stream lies: the path that was given, taken apart once. */
 struct stream_path {
-    char *given;                  /* as the operator wrote it, for messages */
-    char *directory;              /* "." where the path has none */
-    char *absolute;               /* the given path made absolute by words alone: symbolic links stay as they are */
-    char *lock;                   /* PATH.lock */
-    const char *file;             /* the active file's name, inside given */
+    char *given;      /* as the operator wrote it, for messages */
+    char *directory;  /* "." where the path has none */
+    char *absolute;   /* the given path made absolute by words alone: symbolic links stay as they are */
+    char *lock;       /* PATH.lock */
+    char *names_lock; /* PATH.jsonl.lock, of the other path whose segments have these names; NULL: that is lock */
+    const char *file; /* the active file's name, inside given */
     char stem[SEGMENT_NAME_SIZE]; /* NAME */
 };
 
@@ -36,6 +37,9 @@ enum stream_same {
 };
 
 enum stream_same stream_same(const char *path, const char *other);
+
+/* Whether the segments of both would have the same names: one stream, or "events" beside "events.jsonl". */
+enum stream_same stream_same_names(const char *path, const char *other);
 
 struct segment {
     int64_t first, last; /* seqs */

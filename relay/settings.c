@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "consumer.h"
+#include "segment.h"
 #include "settings.h"
 #include "settings_header.h"
 #include "settings_option.h"
@@ -278,9 +279,23 @@ static bool build_sink(struct loading *l, struct draft *d, struct sink_settings 
            (d->kind != SINK_WEBHOOK || check_webhook(l, s));
 }
 
-static bool same_text(const char *a, const char *b) /* NULL is like nothing */
+/* Retention deletes whatever is called like a full file of its own. */
+static bool check_files(struct loading *l, const struct sink_settings *a, const struct sink_settings *b)
 {
-    return a && b && !strcmp(a, b);
+    const char *path = a->jsonl.path, *other = b->jsonl.path;
+    if (!path || !other)
+        return true;
+    if (!strcmp(path, other) || stream_same(path, other) == STREAM_SAME) {
+        snprintf(l->message, l->message_size, "sinks '%s' and '%s' write one file, %s; give each its own", a->name,
+                 b->name, other);
+        return false;
+    }
+    if (stream_same_names(path, other) != STREAM_SAME)
+        return true;
+    snprintf(l->message, l->message_size,
+             "sinks '%s' and '%s' write %s and %s, whose full files would have the same names; give one another name",
+             a->name, b->name, path, other);
+    return false;
 }
 
 /* Two sinks with one cursor, or one file, would each find the other's work in its way. */
@@ -290,15 +305,13 @@ static bool check_pairs(struct loading *l)
     for (int i = 0; i < all->sink_count; i++)
         for (int k = 0; k < i; k++) {
             const struct sink_settings *a = &all->sinks[k], *b = &all->sinks[i];
-            bool one_consumer = same_text(a->consumer, b->consumer), one_file = same_text(a->jsonl.path, b->jsonl.path);
-            if (one_consumer)
+            if (!strcmp(a->consumer, b->consumer)) {
                 snprintf(l->message, l->message_size,
                          "sinks '%s' and '%s' have one consumer, %s; give each its own name", a->name, b->name,
                          a->consumer);
-            else if (one_file)
-                snprintf(l->message, l->message_size, "sinks '%s' and '%s' write one file, %s; give each its own",
-                         a->name, b->name, a->jsonl.path);
-            if (one_consumer || one_file)
+                return false;
+            }
+            if (!check_files(l, a, b))
                 return false;
         }
     return true;

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "erase.h"
-#include "lock.h"
 #include "segment.h"
 #include "stream_file.h"
+#include "stream_lock.h"
 
 struct stream {
     struct erase_files *total;
@@ -280,13 +280,14 @@ static int erase_stream(struct stream *s)
 int erase_files(struct erase_files *total, const char *path)
 {
     struct stream s = {.total = total};
-    struct lock lock = {.fd = -1};
+    struct stream_lock lock = STREAM_LOCK_NONE;
+    const char *which;
     int code = open_stream(&s, path);
-    if (code == EXIT_DONE && total->keep && lock_try(&lock, s.path.lock) == LOCK_ERROR)
-        code = failed(s.path.lock, "");
+    if (code == EXIT_DONE && total->keep && stream_lock_try(&lock, &s.path, &which) == LOCK_ERROR)
+        code = failed(which, "");
     if (code == EXIT_DONE)
         code = erase_stream(&s);
-    lock_release(&lock);
+    stream_lock_release(&lock);
     close_stream(&s);
     return code;
 }

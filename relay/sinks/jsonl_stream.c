@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "timestamp.h"
 
@@ -18,14 +17,14 @@ void jsonl_stream_init(struct jsonl_stream *stream, const struct sink_context *c
 
     memset(stream, 0, sizeof *stream);
     stream->context = context;
-    stream->lock.fd = -1;
+    stream->lock = STREAM_LOCK_NONE;
     jsonl_file_init(&stream->file, ops, &stream->path, settings->max_size_bytes, settings->sync_never);
 }
 
 void jsonl_stream_close(struct jsonl_stream *stream)
 {
     jsonl_file_close(&stream->file, true);
-    lock_release(&stream->lock);
+    stream_lock_release(&stream->lock);
     stream_path_fini(&stream->path);
 }
 
@@ -63,28 +62,21 @@ static enum sink_result file_failed(const struct jsonl_stream *stream)
     return is_permanent(stream, stream->file.fault.error) ? SINK_BROKEN : SINK_LATER;
 }
 
-/* A lock file that was removed with its directory holds nobody back any more. */
-static bool lock_is_current(const struct jsonl_stream *stream)
-{
-    struct stat held, there;
-
-    return stream->lock.fd >= 0 && fstat(stream->lock.fd, &held) == 0 && stat(stream->path.lock, &there) == 0 &&
-           held.st_dev == there.st_dev && held.st_ino == there.st_ino;
-}
-
 static enum sink_result hold_lock(struct jsonl_stream *stream)
 {
+    const struct stream_path *path = &stream->path;
+    const char *which;
     char holder[128];
 
-    if (lock_is_current(stream))
+    if (stream_lock_is_current(&stream->lock, path))
         return SINK_OK;
-    lock_release(&stream->lock);
-    switch (lock_try(&stream->lock, stream->path.lock)) {
+    stream_lock_release(&stream->lock);
+    switch (stream_lock_try(&stream->lock, path, &which)) {
     case LOCK_HELD: return SINK_OK;
     case LOCK_TAKEN:
-        lock_holder(stream->path.lock, holder, sizeof holder);
-        snprintf(stream->context->reason, SINK_REASON_SIZE, "%s is being written by %s: waiting", stream->path.given,
-                 holder);
+        lock_holder(which, holder, sizeof holder);
+        snprintf(stream->context->reason, SINK_REASON_SIZE, "%s%s is being written by %s: waiting", path->given,
+                 which == path->lock ? "" : ".jsonl, whose full files would have the same names,", holder);
         stream->is_taken = true;
         return SINK_LATER;
     case LOCK_ERROR: break;

@@ -7,15 +7,15 @@
 
 #include <stdbool.h>
 
-#include "lock.h"
 #include "segment.h"
 #include "sink.h"
 #include "sinks/jsonl_file.h"
+#include "stream_lock.h"
 
 struct jsonl_stream {
     const struct sink_context *context;
     struct stream_path path; /* given NULL: not opened yet */
-    struct lock lock;
+    struct stream_lock lock;
     struct jsonl_file file;
     bool was_open; /* once at least */
     bool is_taken; /* another relay writes it: the last open ended there */

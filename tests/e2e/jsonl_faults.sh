@@ -67,6 +67,26 @@ wait "$second"
 is 'a stopped relay has exit code 0' $? 0
 stream_sql "DELETE FROM consumer_offsets WHERE consumer = 'second'"
 
+# ---- "names" and "names.jsonl" would have segments of the same names
+
+names=$TMP/names
+outbox-relay --db "$TMP/app.db" --consumer archive --filter 'seq % 2' --jsonl "$names.jsonl" 2>"$TMP/first.log" &
+first=$!
+await 10 grep -q "^$first " "$names.jsonl.lock"
+outbox-relay --db "$TMP/app.db" --consumer recent --filter 'seq % 2 = 0' --jsonl "$names" 2>"$TMP/second.log" &
+second=$!
+ok 'a relay whose segments would be called like those of another stream waits' \
+    await 10 grep -q "$names.jsonl, whose full files would have the same names, is being written by pid $first " "$TMP/second.log"
+is 'and writes nothing' "$([ -e "$names" ] || echo nothing)" nothing
+kill "$first" "$second"
+wait "$first" "$second"
+printf 'sink recent { jsonl = "%s" }\nsink archive { jsonl = "%s" }\n' "$names" "$names.jsonl" >"$TMP/names.conf"
+is 'in one configuration it is refused, in one line' \
+    "$(outbox-relay --db "$TMP/app.db" --config "$TMP/names.conf" --check-config 2>&1; echo $?)" \
+    "outbox-relay: sinks 'recent' and 'archive' write $names and $names.jsonl, whose full files would have the same names; give one another name
+2"
+stream_sql "DELETE FROM consumer_offsets WHERE consumer IN ('archive', 'recent')"
+
 # ---- A full disk
 
 if mkdir "$TMP/small" && mount -t tmpfs -o size=128k none "$TMP/small" 2>/dev/null; then

@@ -1,6 +1,7 @@
 /* jsonl_place_test.c — others' hands on the place where the JSONL sink writes: what was there before it, and what is done
  * to its file in mid-stream.
  */
+#include "lock.h"
 #include "stream.h"
 
 /* ---- Other hands on the file ------------------------------------------------------------------------------------- */
@@ -114,6 +115,49 @@ static void one_stream_has_one_writer(void **state)
     assert_int_equal(sink_jsonl.open(second, &cursor), SINK_OK);
     assert_int_equal(cursor.acked_seq, 10);
     sink_jsonl.close(second);
+}
+
+/* first holds the place; second, whose segments would have the same names, gets it only when first is gone. */
+static void wait_for_names(struct stream *s, const char *first, const char *second)
+{
+    struct cursor cursor = {0};
+    char path[96], lock_path[128], reason[SINK_REASON_SIZE] = "";
+    struct sink_settings settings = s->settings;
+    struct sink_context context = s->context;
+    struct lock lock;
+
+    snprintf(s->path, sizeof s->path, "%s/%s", s->dir, first);
+    snprintf(path, sizeof path, "%s/%s", s->dir, second);
+    snprintf(lock_path, sizeof lock_path, "%s.lock", path);
+    settings.jsonl.path = path;
+    context.settings = &settings;
+    context.reason = reason;
+    stream_events(s, 10);
+    assert_int_equal(stream_open(s), SINK_OK);
+    struct sink *other = jsonl_create(&context, &s->disk.ops);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sink_jsonl.open(other, &cursor), SINK_LATER);
+        assert_non_null(strstr(reason, "being written by pid"));
+        assert_int_equal(access(path, F_OK), -1);
+    }
+    if (strcmp(first, "events.jsonl") == 0) { /* who waits for the one holds the other up no longer */
+        assert_int_equal(lock_try(&lock, lock_path), LOCK_HELD);
+        lock_release(&lock);
+    }
+    stream_kill(s);
+    assert_int_equal(sink_jsonl.open(other, &cursor), SINK_OK);
+    assert_int_equal(stream_open(s), SINK_LATER);
+    sink_jsonl.close(other);
+}
+
+static void a_path_without_jsonl_waits_for_the_stream_of_the_same_names(void **state)
+{
+    wait_for_names(*state, "events.jsonl", "events");
+}
+
+static void a_path_with_jsonl_waits_for_the_stream_of_the_same_names(void **state)
+{
+    wait_for_names(*state, "events", "events.jsonl");
 }
 
 /* ---- What can't work is refused at the start --------------------------------------------------------------------- */
@@ -245,6 +289,8 @@ int main(void)
         stream_test(appended_to_by_somebody_it_is_cut_back),
         stream_test(a_directory_that_is_gone_is_waited_for),
         stream_test(one_stream_has_one_writer),
+        stream_test(a_path_without_jsonl_waits_for_the_stream_of_the_same_names),
+        stream_test(a_path_with_jsonl_waits_for_the_stream_of_the_same_names),
         stream_test(a_missing_directory_is_refused),
         stream_test(a_symbolic_link_is_refused),
         stream_test(a_link_planted_just_before_the_file_is_made_is_not_followed),

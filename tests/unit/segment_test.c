@@ -60,15 +60,15 @@ static void what_resembles_a_segment_is_none(void **state)
 static void a_path_is_taken_apart(void **state)
 {
     static const struct {
-        const char *given, *directory, *file, *stem;
+        const char *given, *directory, *file, *stem, *names_lock;
     } cases[] = {
-        {"events.jsonl", ".", "events.jsonl", "events"},
-        {"./events.jsonl", ".", "events.jsonl", "events"},
-        {"/var/log/a.b.jsonl", "/var/log", "a.b.jsonl", "a.b"},
-        {"/events", "/", "events", "events"},
-        {"x/.jsonl", "x", ".jsonl", ".jsonl"},
-        {"x/events.jsonl.jsonl", "x", "events.jsonl.jsonl", "events.jsonl"},
-        {"x/events.json", "x", "events.json", "events.json"},
+        {"events.jsonl", ".", "events.jsonl", "events", NULL},
+        {"./events.jsonl", ".", "events.jsonl", "events", NULL},
+        {"/var/log/a.b.jsonl", "/var/log", "a.b.jsonl", "a.b", NULL},
+        {"/events", "/", "events", "events", "/events.jsonl.lock"},
+        {"x/.jsonl", "x", ".jsonl", ".jsonl", "x/.jsonl.jsonl.lock"},
+        {"x/events.jsonl.jsonl", "x", "events.jsonl.jsonl", "events.jsonl", NULL},
+        {"x/events.json", "x", "events.json", "events.json", "x/events.json.jsonl.lock"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -79,6 +79,10 @@ static void a_path_is_taken_apart(void **state)
         assert_string_equal(path.stem, cases[i].stem);
         assert_int_equal(path.absolute[0], '/');
         assert_int_equal(strcmp(path.lock + strlen(cases[i].given), ".lock"), 0);
+        if (cases[i].names_lock)
+            assert_string_equal(path.names_lock, cases[i].names_lock);
+        else
+            assert_null(path.names_lock);
         stream_path_fini(&path);
     }
 }
@@ -145,6 +149,12 @@ static void two_spellings_of_a_path_are_one_stream(void **state)
             fail_msg("%s", cases[i].other);
     }
     assert_int_equal(stream_same("/gone/events.jsonl", "/gone/events.jsonl"), STREAM_SAME); /* by words alone */
+    snprintf(other, sizeof other, "%s/link/events", s->dir);
+    assert_int_equal(stream_same(path, other), STREAM_OTHER);
+    assert_int_equal(stream_same_names(path, other), STREAM_SAME);
+    assert_int_equal(stream_same_names(other, path), STREAM_SAME);
+    snprintf(other, sizeof other, "%s/sub/events", s->dir);
+    assert_int_equal(stream_same_names(path, other), STREAM_OTHER);
     assert_int_equal(chdir(s->dir), 0);
     assert_int_equal(stream_same("events.jsonl", path), STREAM_SAME);
     assert_int_equal(chdir(here), 0);

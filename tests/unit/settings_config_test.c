@@ -121,6 +121,11 @@ static void a_bad_file_is_refused_with_its_line(void **state)
          "sinks 'a' and 'b' have one consumer, c"},
         {"sink a { stdout = true }\nsink b { null = true consumer = a }\n", "have one consumer, a"},
         {"sink a { jsonl = x }\nsink b { jsonl = x }\n", "write one file, x"},
+        {"sink a { jsonl = x }\nsink b { jsonl = ./x }\n", "sinks 'a' and 'b' write one file, ./x; give each its own"},
+        {"sink a { jsonl = x }\nsink c { stdout = true }\nsink b { jsonl = x.jsonl }\n",
+         "sinks 'a' and 'b' write x and x.jsonl, whose full files would have the same names; give one another name"},
+        {"sink a { jsonl = ./x.jsonl }\nsink b { jsonl = x }\n", "sinks 'a' and 'b' write ./x.jsonl and x, whose"},
+        {"sink a { jsonl = nowhere/x.jsonl }\nsink b { jsonl = nowhere/x }\n", "the same names"},
         {"sink a {\n jsonl = x\n max-size = 9\n}\n", "relay.conf:3: max-size: 9 is out of bounds"},
         {"sink a {\n jsonl = x\n format = payload\n}\n",
          "relay.conf:3: format: 'payload' is none of native, cloudevents"},
@@ -144,6 +149,16 @@ static void a_bad_file_is_refused_with_its_line(void **state)
         rig_text("relay.conf", 0644, cases[i].text);
         rig_refused(*state, "--config|relay.conf", cases[i].expected, "canary");
     }
+}
+
+static void streams_whose_segments_are_called_otherwise_go_together(void **state)
+{
+    struct settings_rig *rig = *state;
+    assert_int_equal(load_file(rig,
+                               "sink a { jsonl = x.jsonl }\nsink b { jsonl = x.jsonl.jsonl }\n"
+                               "sink c { jsonl = x.json }\nsink d { jsonl = ../x }\n",
+                               NULL),
+                     SETTINGS_OK);
 }
 
 /* libconfuse counts lines of its own for a comment. */
@@ -317,6 +332,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_sink_flag_adds_a_sink_to_the_files, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_variable_is_put_in_and_a_quote_keeps_it_out, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_bad_file_is_refused_with_its_line, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(streams_whose_segments_are_called_otherwise_go_together, rig_setup,
+                                        rig_teardown),
         cmocka_unit_test_setup_teardown(comments_before_a_fault_leave_its_line_right, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(what_looks_like_a_comment_in_a_value_is_its_own, rig_setup, rig_teardown),
         cmocka_unit_test_setup_teardown(a_variable_ends_in_its_line, rig_setup, rig_teardown),
