@@ -10,6 +10,7 @@
 #include "handle.h"
 #include "outbox.h"
 
+static const char sql_newest_event[] = "SELECT max(seq) FROM main.change_log";
 static const char sql_last_seq[] = "SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'";
 
 /* A reader waits out a recovery or a closing connection. The ledger tries again itself: it must hear of a stop. */
@@ -151,15 +152,25 @@ const char *database_path(sqlite3 *db)
     return sqlite3_db_filename(db, "main");
 }
 
-int64_t database_last_seq(sqlite3 *db)
+static int64_t read_seq(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *st = NULL;
     int64_t seq = 0;
-    int rc = sqlite3_prepare_v2(db, sql_last_seq, -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
     if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
         seq = sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? seq : -(int64_t)rc;
+}
+
+int64_t database_last_seq(sqlite3 *db)
+{
+    return read_seq(db, sql_last_seq);
+}
+
+int64_t database_newest_event(sqlite3 *db)
+{
+    return read_seq(db, sql_newest_event);
 }
 
 int database_roll_back(sqlite3 *db)

@@ -26,6 +26,9 @@ const char *database_path(sqlite3 *db);
 /* The last seq ever given out; 0: none. Negative: the SQLite error code, negated. */
 int64_t database_last_seq(sqlite3 *db);
 
+/* The newest event that there is; 0: none. After new-source that may be long before database_last_seq(). Negative as there. */
+int64_t database_newest_event(sqlite3 *db);
+
 /* Rolls back what is open, if anything is. Needs memory, as a COMMIT does; where there is none the transaction stays open,
  * and to begin another would fail for good. So whoever begins one calls this first. An SQLite code. */
 int database_roll_back(sqlite3 *db);

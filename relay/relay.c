@@ -46,7 +46,7 @@ static int check_settings(const struct relay_settings *settings, struct relay *r
         if (!source_check_expressions(db, &settings->sinks[i], message, message_size))
             code = EXIT_USAGE;
     if (code == EXIT_DONE && !r->db_path) {
-        r->once_seq = database_last_seq(db);
+        r->once_seq = database_newest_event(db);
         r->db_path = strdup(database_path(db));
         if (r->once_seq < 0 || !r->db_path) {
             snprintf(message, message_size, "database %s: %s", settings->db_path, sqlite3_errmsg(db));

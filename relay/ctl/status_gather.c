@@ -7,10 +7,18 @@
 #include "timestamp.h"
 
 static const char sql_meta[] = "SELECT name, value FROM main.outbox_meta";
-static const char sql_counts[] = "SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'), 0),"
-                                 "       (SELECT count(*) FROM main.outbox),"
-                                 "       coalesce((SELECT min(seq) FROM main.change_log), 0),"
-                                 "       coalesce((SELECT max(seq) FROM main.change_log), 0)";
+/* Rows are not counted one by one, there may be millions: the last seq less the first, and less what new-source skipped. */
+static const char sql_counts[] =
+    "WITH skipped(last, next) AS ("
+    "    SELECT value ->> '$.last_seq', value ->> '$.next_seq' FROM json_each("
+    "        (SELECT value FROM main.outbox_meta WHERE name = 'former_sources')))"
+    " SELECT coalesce((SELECT seq FROM main.sqlite_sequence WHERE name = 'change_log'), 0),"
+    "       (SELECT count(*) FROM main.outbox),"
+    "       coalesce((SELECT min(seq) FROM main.change_log), 0),"
+    "       coalesce((SELECT max(seq) FROM main.change_log), 0),"
+    "       (SELECT coalesce(sum(next - last - 1), 0) FROM skipped"
+    "         WHERE last >= (SELECT min(seq) FROM main.change_log)"
+    "           AND next <= (SELECT max(seq) FROM main.change_log))";
 static const char sql_journal[] = "PRAGMA main.journal_mode";
 
 static void take_meta(struct status *s, sqlite3_stmt *st)
@@ -40,7 +48,8 @@ static void take_counts(struct status *s, sqlite3_stmt *st)
     s->last_seq = sqlite3_column_int64(st, 0);
     s->outbox_rows = sqlite3_column_int64(st, 1);
     s->first_seq = sqlite3_column_int64(st, 2);
-    s->change_log_rows = s->first_seq ? sqlite3_column_int64(st, 3) - s->first_seq + 1 : 0;
+    s->change_log_rows = s->first_seq ? sqlite3_column_int64(st, 3) - s->first_seq + 1 - sqlite3_column_int64(st, 4)
+                                      : 0;
 }
 
 static void take_journal(struct status *s, sqlite3_stmt *st)

@@ -64,6 +64,20 @@ is "a sequence is never lowered" "$(jq .next_seq "$TMP/printed")" 1000014
 ctl new-source --seq-after 9223372036854775807 --yes
 is "nor used up" "$code" 2
 
+ctl status --json
+is "status counts what there is, not the numbers that were left out" "$(jq .change_log_rows "$TMP/printed")" \
+    "$(sql 'SELECT count(*) FROM change_log')"
+
+new_database
+emit 1
+ctl new-source --seq-after 40 --yes
+relay --jsonl "$TMP/before.jsonl" --from 1 --once
+is "before the new source has an event all is delivered" "$code $(seqs "$TMP/before.jsonl")" "0 1 "
+is "and nothing is wrong" "$(grep -c warn "$TMP/err")" 0
+emit 1
+relay --jsonl "$TMP/before.jsonl" --once
+is "and after that its own" "$code $(seqs "$TMP/before.jsonl")" "0 1 41 "
+
 new_database
 ctl new-source --seq-after 40 --yes
 emit 1
