@@ -118,6 +118,8 @@ static void bad_expressions_are_refused_with_their_place(void **state)
         {"topic = ?1", "one SQL expression"},
         {"count(*) > 1", "misuse of aggregate"},
         {"load_extension('x')", "not authorized"},
+        {"random() % 2 = 0", "not authorized to use function: random, at character 1"},
+        {"randomblob(1) > x'80'", "not authorized"},
         {"(SELECT 1 FROM pragma_journal_mode)", "--filter"},
     };
     struct reading *r = *state;
