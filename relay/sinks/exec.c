@@ -1,10 +1,10 @@
 /* exec.c — the exec sink: lines on a command's standard input, acknowledged by the seqs that it prints.
  *
  * One event's way here: put() encodes it, push() moves it into the pipe as far as that takes it without waiting, and a
- * seq that the command prints acknowledges every line up to it. An exit of 0 after the end of file that finish() brings
- * acknowledges all that was sent. After any other end nothing is kept: open() starts the command anew, and the lines
- * without an acknowledgement are read from the database and sent again. The process itself is exec_child.c's, which
- * line was acknowledged exec_lines.c's.
+ * seq that the command prints acknowledges every line up to it. From one that never prints any, an exit of 0 after the
+ * end of file that finish() brings acknowledges all that was sent; it comes once the last line was read. After any other
+ * end nothing is kept: open() starts the command anew, and the lines without an acknowledgement are read from the
+ * database and sent again. The process itself is exec_child.c's, which line was acknowledged exec_lines.c's.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "clock.h"
 #include "encode.h"
@@ -23,8 +22,9 @@
 #include "sinks/trouble.h"
 
 enum {
-    GRACE_MS = 5000,    /* from SIGTERM to SIGKILL, and for a command that has closed its input to end */
-    LAST_WORDS_MAX = 16 /* pieces of output looked at after its death */
+    GRACE_MS = 5000,     /* from SIGTERM to SIGKILL, and for a command that has closed its input to end */
+    LAST_WORDS_MAX = 16, /* pieces of output looked at after its death */
+    LOOK_MS = 10         /* at the pipe, for whether the command has read all of it: nothing tells us */
 };
 
 /* How far the command is from its end. From RUNNING on, a step down at until_us where it hasn't ended by itself. */
@@ -42,7 +42,8 @@ struct sink {
     enum phase phase;
     int64_t until_us; /* INT64_MAX: no limit */
     bool finishing;
-    bool fed;                     /* all that was put is in the pipe, and we have closed it */
+    bool fed;                     /* all that was put was written, and we have closed its input */
+    bool acknowledges;            /* it has printed a seq, or did when it ran before: its exit says nothing */
     bool distrusted;              /* it acknowledged what it was never sent */
     char fault[SINK_REASON_SIZE]; /* why we have signalled it; "": we haven't */
 
@@ -101,20 +102,12 @@ static enum sink_result failed(struct sink *s, const char *words)
 
 /* ---- Taking events ------------------------------------------------------------------------------------------------ */
 
-/* The last line's seq, where the position is our own; else the stream's lines begin after the cursor. */
-static int64_t last_line(const struct cursor *cursor)
-{
-    char *end = NULL;
-    int64_t seq = cursor->position ? strtoll(cursor->position, &end, 10) : 0;
-    return seq > 0 && *end == '\0' && seq <= cursor->acked_seq ? seq : cursor->acked_seq;
-}
-
 static enum sink_result exec_open(struct sink *s, struct cursor *cursor)
 {
     char words[SINK_REASON_SIZE];
 
     drop(s, 0);
-    exec_lines_begin(&s->lines, cursor->acked_seq, last_line(cursor));
+    exec_lines_begin(&s->lines, cursor->acked_seq, cursor->position);
     s->settled_seq = cursor->acked_seq;
     if (!exec_child_start(&s->child, s->context->settings->exec.command)) {
         snprintf(words, sizeof words, "the command was not started: %s", strerror(errno));
@@ -203,17 +196,21 @@ static void describe_end(const struct sink *s, int status, char words[SINK_REASO
 {
     if (s->fault[0])
         memcpy(words, s->fault, sizeof s->fault);
-    else if (WIFSIGNALED(status))
-        snprintf(words, SINK_REASON_SIZE, "the command was killed by signal %d", WTERMSIG(status));
-    else if (WEXITSTATUS(status) == 127)
-        snprintf(words, SINK_REASON_SIZE, "the command was not found (exit 127)");
-    else if (WEXITSTATUS(status) == 0)
-        snprintf(words, SINK_REASON_SIZE, "the command ended before the end of its input");
+    else if (status == 0 && s->fed)
+        snprintf(words, SINK_REASON_SIZE, "the command ended and left its last %d events unacknowledged",
+                 s->lines.count);
     else
-        snprintf(words, SINK_REASON_SIZE, "the command ended with exit %d", WEXITSTATUS(status));
+        exec_child_describe(status, words, SINK_REASON_SIZE);
 }
 
 /* ---- Feeding it and listening to it ------------------------------------------------------------------------------- */
+
+/* All is in the pipe. Its exit of 0 is to say that it took each line, so it has to take them before their end is told; of
+ * one that acknowledges it says nothing. */
+static bool may_end(struct sink *s, bool reads, int64_t now_us)
+{
+    return s->acknowledges || s->lines.count == 0 || (reads && exec_child_took_all(&s->child, now_us));
+}
 
 static void feed(struct sink *s, int64_t now_us)
 {
@@ -227,13 +224,14 @@ static void feed(struct sink *s, int64_t now_us)
         exec_lines_wrote(&s->lines, n);
         pending = exec_lines_pending(&s->lines, &bytes);
     }
-    if (pending == 0 && s->finishing) {
+    if (pending == 0 && s->finishing && may_end(s, reads, now_us)) {
         exec_child_close_input(&s->child);
         s->fed = true;
         s->phase = PHASE_LEAVING;
     } else if (!reads) { /* most often because it is about to end */
+        int64_t grace_us = now_us + GRACE_MS * INT64_C(1000);
         s->phase = PHASE_LEAVING;
-        s->until_us = now_us + GRACE_MS * INT64_C(1000);
+        s->until_us = grace_us < s->until_us ? grace_us : s->until_us;
     }
 }
 
@@ -258,6 +256,7 @@ static void take_lines(struct sink *s)
 
     while (!s->distrusted && (line = exec_child_line(&s->child)) != NULL) {
         if (exec_lines_seq(line, &seq)) {
+            s->acknowledges = true;
             if (seq > s->lines.sent_seq)
                 distrust(s, seq);
             else
@@ -274,12 +273,12 @@ static void take_lines(struct sink *s)
 /* The command is dead. It may have printed something since it was last listened to, and that counts. */
 static enum sink_result ended(struct sink *s, int status)
 {
-    bool good = s->phase == PHASE_LEAVING && s->fed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool good = s->phase == PHASE_LEAVING && s->fed && status == 0;
     char words[SINK_REASON_SIZE];
 
     for (int i = 0; i < LAST_WORDS_MAX && exec_child_listen(&s->child); i++)
         take_lines(s);
-    if (good && !s->distrusted)
+    if (good && !s->acknowledges)
         acknowledge(s, s->lines.sent_seq);
     trail_flush(s->context->trail);
     describe_end(s, status, words);
@@ -329,6 +328,8 @@ static enum sink_result exec_push(struct sink *s)
 static void exec_wait(struct sink *s, int wake_fd, int timeout_ms)
 {
     const char *bytes;
+    if (s->phase == PHASE_RUNNING && s->finishing && (timeout_ms < 0 || timeout_ms > LOOK_MS))
+        timeout_ms = LOOK_MS;
     exec_child_wait(&s->child, exec_lines_pending(&s->lines, &bytes) > 0, wake_fd, timeout_ms);
 }
 

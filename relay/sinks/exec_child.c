@@ -9,8 +9,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +20,10 @@
 #include "clock.h"
 #include "settings_secret.h"
 
-enum { LOOK_MS = 100 /* where the kernel cannot tell of its death */ };
+enum {
+    LOOK_MS = 100,  /* where the kernel cannot tell of its death */
+    MOMENT_MS = 50, /* in which a command ends that was about to */
+};
 
 struct pipe {
     int read_fd, write_fd;
@@ -127,6 +132,17 @@ size_t exec_child_write(struct exec_child *child, const char *bytes, size_t size
     return n > 0 ? (size_t)n : 0; /* that nobody reads it any more is found by exec_child_reads() */
 }
 
+bool exec_child_took_all(struct exec_child *child, int64_t now_us)
+{
+    int unread;
+
+    if (ioctl(child->input_fd, FIONREAD, &unread) != 0 || unread > 0)
+        return false;
+    if (!child->empty_since_us)
+        child->empty_since_us = now_us;
+    return now_us >= child->empty_since_us + MOMENT_MS * INT64_C(1000);
+}
+
 void exec_child_close_input(struct exec_child *child)
 {
     close_fd(&child->input_fd);
@@ -203,6 +219,18 @@ bool exec_child_ended(struct exec_child *child, int *status)
     close_fd(&child->pid_fd);
     close_fd(&child->input_fd);
     return true;
+}
+
+void exec_child_describe(int status, char *words, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(words, size, "the command was killed by signal %d", WTERMSIG(status));
+    else if (WEXITSTATUS(status) == 127)
+        snprintf(words, size, "the command was not found (exit 127)");
+    else if (WEXITSTATUS(status) == 0)
+        snprintf(words, size, "the command ended before the end of its input");
+    else
+        snprintf(words, size, "the command ended with exit %d", WEXITSTATUS(status));
 }
 
 /* Its input stays open until it is dead: at an end of file it would take half a line for a whole one. */

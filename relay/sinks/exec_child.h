@@ -19,9 +19,10 @@ enum { EXEC_LINE_SIZE = 64, EXEC_HEARD_SIZE = 65536 /* what a pipe holds */ };
 struct exec_child {
     pid_t pid; /* 0: none, or reaped */
     struct exec_guard guard;
-    int pid_fd;    /* readable when it is dead; -1: this kernel has none, look now and then */
-    int input_fd;  /* its standard input, our end; -1: closed */
-    int output_fd; /* its standard output, our end; -1: closed, by us or by it */
+    int pid_fd;             /* readable when it is dead; -1: this kernel has none, look now and then */
+    int input_fd;           /* its standard input, our end; -1: closed */
+    int output_fd;          /* its standard output, our end; -1: closed, by us or by it */
+    int64_t empty_since_us; /* its input, as exec_child_took_all() found it; 0: it has not been empty yet */
 
     char heard[EXEC_HEARD_SIZE]; /* read and not yet looked at: from heard_begin to heard_end */
     size_t heard_begin, heard_end;
@@ -40,6 +41,10 @@ bool exec_child_reads(struct exec_child *);
 /* How much of it the pipe took, perhaps 0. */
 size_t exec_child_write(struct exec_child *, const char *bytes, size_t size);
 
+/* Whether somebody has read all that was written, and a moment has passed since, so that a command that ends by itself
+ * then, as head does, is seen to. To be asked every few ms, and only once nothing more will be written. */
+bool exec_child_took_all(struct exec_child *, int64_t now_us);
+
 void exec_child_close_input(struct exec_child *); /* end of file, after what is in the pipe */
 
 /* Takes a piece of what it has printed, once all lines of the piece before are taken. False: nothing is there. */
@@ -54,6 +59,9 @@ void exec_child_signal(const struct exec_child *, int signal); /* to its whole p
 /* True, once, when it is dead: *status is as waitpid() gives it, and unless that is a good end, the rest of its group is
  * killed. What it printed can still be listened to. */
 bool exec_child_ended(struct exec_child *, int *status);
+
+/* In words, what such a status says of a command whose input had not ended. */
+void exec_child_describe(int status, char *words, size_t size);
 
 /* Waits until it may be worth a look: it has printed, has died or closed its input, takes more of it (where there
  * is some), or wake_fd is readable. */

@@ -24,10 +24,18 @@ void exec_lines_clear(struct exec_lines *l)
     l->put_end = l->written_end = l->acked_end = 0;
 }
 
-void exec_lines_begin(struct exec_lines *l, int64_t acked_seq, int64_t line_seq)
+/* The last line's seq, where the position is our own; else the stream's lines begin after the cursor. */
+static int64_t last_line(int64_t acked_seq, const char *position)
+{
+    char *end = NULL;
+    int64_t seq = position ? strtoll(position, &end, 10) : 0;
+    return seq > 0 && *end == '\0' && seq <= acked_seq ? seq : acked_seq;
+}
+
+void exec_lines_begin(struct exec_lines *l, int64_t acked_seq, const char *position)
 {
     exec_lines_clear(l);
-    l->put_seq = l->acked_seq = line_seq;
+    l->put_seq = l->acked_seq = last_line(acked_seq, position);
     l->sent_seq = l->reached_seq = acked_seq;
 }
 

@@ -39,8 +39,8 @@ struct exec_lines {
     int64_t reached_seq; /* the cursor: the same, or what was filtered out behind it */
 };
 
-/* None, after acked_seq, the stream's last line before it being line_seq. The text's memory is kept. */
-void exec_lines_begin(struct exec_lines *, int64_t acked_seq, int64_t line_seq);
+/* None, after the cursor, whose position (NULL: none) has the seq of the last line before it. The text's memory is kept. */
+void exec_lines_begin(struct exec_lines *, int64_t acked_seq, const char *position);
 void exec_lines_clear(struct exec_lines *); /* forgets what is not acknowledged; reached_seq stays */
 void exec_lines_free(struct exec_lines *);
 

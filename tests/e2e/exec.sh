@@ -107,6 +107,39 @@ is "prev is the line before, as an earlier relay sent it" \
     "$(outbox-relay --db app.db --exec "sed -n '1s/,\"id.*//p' >first" --once --filter "seq % 5 = 0" 2>>relay.log; cat first)" \
     "{\"seq\":$(((all + 30) / 5 * 5)),\"prev\":$((all + 25))"
 
+# ---- Exit 0, and lines that it never read -----------------------------------------------------------------------------
+
+outbox-relay --db app.db --exec 'cat >/dev/null' --once 2>>relay.log
+all=$(committed)
+emit 3
+# shellcheck disable=SC2016 # the command's own
+is "one that takes one line and ends with exit 0 makes --once 111" \
+    "$(outbox-relay --db app.db --exec 'read -r l; echo "$l" >got; echo '"$((all + 1))" --once 2>>relay.log; echo "$? $(acked)")" \
+    "111 $((all + 1))"
+is "the others are sent again" \
+    "$(outbox-relay --db app.db --exec 'cat >got' --once 2>>relay.log; wc -l <got; acked)" "2
+$((all + 3))"
+
+# As a worker that ends in good order when it is told to; the relay is first at its own end then.
+sed '2a trap "sleep 0.05; exit 0" TERM' taker.sh >polite.sh
+chmod +x polite.sh
+all=$(committed)
+: >log
+for ((i = 0; i < 5; i++)); do
+    emit 300
+    want=$(($(grep -c '^[0-9]' log) + 40 * i + 1))
+    start_relay --exec ./polite.sh
+    await 20 has log '^[0-9]' "$want"
+    kill -TERM "$relay" "$(cat pid)" 2>/dev/null # one of them may have ended the other
+    wait "$relay" 2>/dev/null
+done
+start_relay --exec ./polite.sh
+ok "stopped together, the relay and its command lose nothing" await 20 is_acked "$(committed)"
+kill -TERM "$relay"
+wait "$relay"
+ok "each event was handled" diff <(grep '^[0-9]' log | sort -nu) <(seq $((all + 1)) "$(committed)")
+outbox-relay --db app.db --exec 'cat >/dev/null' --once 2>>relay.log # and reclaims: nothing is owed to those that follow
+
 # ---- Secrets ----------------------------------------------------------------------------------------------------------
 
 # What each process below the relay shows in /proc: the shell, its child, and the guard beside them.

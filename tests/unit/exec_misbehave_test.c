@@ -79,6 +79,24 @@ static void one_that_never_reads_blocks_nobody(void **state)
     rig_free(rig);
 }
 
+static void one_that_never_reads_what_the_pipe_took_is_stopped_in_time(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("echo $$ >$D/pid; exec sleep 1000", 10);
+
+    rig->settings.exec.timeout_us = 200000;
+    rig_start(rig);
+    rig_turn(rig);
+    for (int i = 0; !rig_has(rig, "pid") && i < 2000; i++)
+        rig_turn(rig);
+    int64_t begin_us = clock_monotonic_us();
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_in_range(clock_monotonic_us() - begin_us, 200000, 4000000);
+    assert_int_equal(rig->acked_seq, 0);
+    assert_true(rig_is_gone(rig, "pid"));
+    rig_free(rig);
+}
+
 static void one_that_never_acknowledges_is_sent_a_thousand(void **state)
 {
     (void)state;
@@ -178,6 +196,7 @@ int main(void)
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_ends_it),
         cmocka_unit_test(an_acknowledgement_that_comes_again_is_nothing_new),
         cmocka_unit_test(one_that_never_reads_blocks_nobody),
+        cmocka_unit_test(one_that_never_reads_what_the_pipe_took_is_stopped_in_time),
         cmocka_unit_test(one_that_never_acknowledges_is_sent_a_thousand),
         cmocka_unit_test(large_events_are_bounded_by_their_bytes),
         cmocka_unit_test(one_that_ignores_sigterm_is_killed),

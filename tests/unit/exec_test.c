@@ -57,6 +57,92 @@ static void exit_0_before_the_end_acknowledges_nothing(void **state)
     rig_free(rig);
 }
 
+/* Waits until it is told to go on, so that finish() finds all lines in the pipe and none of them read. */
+#define RIG_LATE "until [ -e $D/go ]; do sleep 0.01; done; "
+
+static enum sink_result finish_before_it_reads(struct rig *rig)
+{
+    rig->context.once = true;
+    rig_start(rig);
+    rig_turn(rig);
+    sink_exec.finish(rig->sink);
+    rig_push(rig);
+    rig_touch(rig, "go");
+    return rig_finish(rig);
+}
+
+static void exit_0_with_lines_unread_acknowledges_nothing(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {RIG_LATE "exit 0", RIG_LATE "read -r l; exit 0"};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct rig *rig = rig_new(commands[i], 3);
+        assert_int_equal(finish_before_it_reads(rig), SINK_LATER);
+        assert_int_equal(rig->acked_seq, 0);
+        rig_free(rig);
+    }
+}
+
+static void exit_0_of_one_that_acknowledges_adds_nothing(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {RIG_LATE "read -r l; echo 1; exit 0", RIG_LATE "cat >/dev/null; echo 1"};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct rig *rig = rig_new(commands[i], 3);
+        assert_int_equal(finish_before_it_reads(rig), SINK_LATER);
+        assert_int_equal(rig->acked_seq, 1);
+        rig_free(rig);
+    }
+}
+
+static void one_that_acknowledged_is_known_when_it_starts_again(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("[ -e $D/second ] || { read -r l; echo 1; exit 3; }; cat >/dev/null", 3);
+
+    rig_start(rig);
+    rig_until(rig, rig_failed, "its end");
+    assert_int_equal(rig->acked_seq, 1);
+    rig_touch(rig, "second");
+    rig_turn(rig);
+    assert_int_equal(rig_finish(rig), SINK_LATER);
+    assert_int_equal(rig->acked_seq, 1);
+    rig_free(rig);
+}
+
+static void what_one_stopped_with_exit_0_has_not_acknowledged_is_sent_again(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("trap 'exit 0' TERM; " RIG_LATE "while read -r l; do " RIG_SEQ
+                              "echo $s >>$D/seen; echo $s;"
+                              "  [ -e $D/second ] || [ $s -lt 5 ] || kill -TERM $$; done",
+                              12);
+
+    assert_int_equal(finish_before_it_reads(rig), SINK_LATER);
+    assert_int_equal(rig->acked_seq, 5);
+    rig_touch(rig, "second");
+    rig_until(rig, rig_all_acked, "the rest");
+    rig_holds(rig, "seen", 1, 12);
+    rig_free(rig);
+}
+
+/* One that ends by itself, as head does, has often read ahead to the last line. */
+static void one_that_prints_nothing_may_end_before_its_input_does(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new("cat >/dev/null", 3);
+
+    rig_start(rig);
+    rig_turn(rig);
+    int64_t begin_us = clock_monotonic_us();
+    assert_int_equal(rig_finish(rig), SINK_OK);
+    assert_in_range(clock_monotonic_us() - begin_us, 50000, 5000000);
+    assert_int_equal(rig->acked_seq, 3);
+    rig_free(rig);
+}
+
 static void another_exit_after_the_end_acknowledges_nothing(void **state)
 {
     (void)state;
@@ -339,6 +425,11 @@ int main(void)
         cmocka_unit_test(one_seq_acknowledges_everything_up_to_it),
         cmocka_unit_test(exit_0_after_the_end_acknowledges_all_that_was_sent),
         cmocka_unit_test(exit_0_before_the_end_acknowledges_nothing),
+        cmocka_unit_test(exit_0_with_lines_unread_acknowledges_nothing),
+        cmocka_unit_test(exit_0_of_one_that_acknowledges_adds_nothing),
+        cmocka_unit_test(one_that_acknowledged_is_known_when_it_starts_again),
+        cmocka_unit_test(what_one_stopped_with_exit_0_has_not_acknowledged_is_sent_again),
+        cmocka_unit_test(one_that_prints_nothing_may_end_before_its_input_does),
         cmocka_unit_test(another_exit_after_the_end_acknowledges_nothing),
         cmocka_unit_test(another_exit_loses_nothing_where_all_is_acknowledged),
         cmocka_unit_test(what_it_printed_before_it_died_counts),
