@@ -138,6 +138,7 @@ ok "stopped together, the relay and its command lose nothing" await 20 is_acked 
 kill -TERM "$relay"
 wait "$relay"
 ok "each event was handled" diff <(grep '^[0-9]' log | sort -nu) <(seq $((all + 1)) "$(committed)")
+ok "systemd tells the relay alone to stop" grep -qx 'KillMode=mixed' "$ROOT/contrib/systemd/outbox-relay.service"
 outbox-relay --db app.db --exec 'cat >/dev/null' --once 2>>relay.log # and reclaims: nothing is owed to those that follow
 
 # ---- Secrets ----------------------------------------------------------------------------------------------------------
