@@ -305,7 +305,7 @@ static bool check_pairs(struct loading *l)
     for (int i = 0; i < all->sink_count; i++)
         for (int k = 0; k < i; k++) {
             const struct sink_settings *a = &all->sinks[k], *b = &all->sinks[i];
-            if (!strcmp(a->consumer, b->consumer)) {
+            if (a->consumer && b->consumer && !strcmp(a->consumer, b->consumer)) {
                 snprintf(l->message, l->message_size,
                          "sinks '%s' and '%s' have one consumer, %s; give each its own name", a->name, b->name,
                          a->consumer);
