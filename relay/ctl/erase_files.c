@@ -68,6 +68,19 @@ static int open_failed(const char *name)
     return EXIT_PERMANENT;
 }
 
+/* Segments alone may be what is left of a stream; or they are another's, whose newest lines would be left as they are. */
+static int check_owner(const struct stream *s)
+{
+    char other[SEGMENT_NAME_SIZE + 8];
+    struct stat status;
+    snprintf(other, sizeof other, "%s%s", s->path.stem, s->path.names_lock ? ".jsonl" : "");
+    if (fstatat(s->dir_fd, other, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return EXIT_DONE;
+    ctl_say("%s: there is no such file, and beside it is %s, whose segments have the same names; name that",
+            s->path.given, other);
+    return EXIT_USAGE;
+}
+
 static int open_stream(struct stream *s, const char *path)
 {
     s->dir_fd = -1;
@@ -81,8 +94,10 @@ static int open_stream(struct stream *s, const char *path)
         return open_failed(path);
     if (!segment_list_read(&s->segments, s->dir_fd, s->path.stem))
         return failed(path, "its directory: ");
-    if (s->active.fd >= 0 || s->segments.count)
+    if (s->active.fd >= 0)
         return EXIT_DONE;
+    if (s->segments.count)
+        return check_owner(s);
     ctl_say("%s: there is no such stream, neither the file nor a segment of it", path);
     return EXIT_USAGE;
 }

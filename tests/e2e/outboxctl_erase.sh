@@ -215,6 +215,9 @@ is "and a name" "$code $(said)" "2 outboxctl: erase: the name of a table or topi
 ctl erase people eve "$TMP/events.jsnol" --yes
 is "a stream that is there" "$code $(said)" \
     "2 outboxctl: $TMP/events.jsnol: there is no such stream, neither the file nor a segment of it"
+ctl erase people eve "${stream%.jsonl}" --yes
+is "one whose segments are another's is not erased by half" "$code $(said)" \
+    "2 outboxctl: ${stream%.jsonl}: there is no such file, and beside it is events.jsonl, whose segments have the same names; name that"
 ctl erase people eve "$TMP/nowhere/events.jsonl" --yes
 like "in a directory that is" "$code $(said)" "111 outboxctl: $TMP/nowhere/events.jsonl: its directory: "
 is "and nothing is erased before that is known" "$([ -n "$(places)" ] && echo there)" "there"
