@@ -36,8 +36,9 @@ enum power_loss { LOST_BYTES, LOST_TO_ZEROS, LOST_FIRST_PAGE };
 struct disk {
     enum disk_mode mode;
     int at, error;
-    int times;     /* DISK_FAILS: so many calls in a row; 0: one */
-    int killed_at; /* besides: the process is gone at this call; 0: it isn't */
+    int times;       /* DISK_FAILS: so many calls in a row; 0: one */
+    int killed_at;   /* besides: the process is gone at this call; 0: it isn't */
+    int undeletable; /* besides: the error of each deletion; 0: none */
     enum power_loss loss;
     int calls, syncs, truncates; /* so far */
     bool gone;                   /* the process is dead */
@@ -205,6 +206,10 @@ static inline int disk_unlink_at(void *arg, int dir_fd, const char *name)
 
     if (disk_strikes(disk))
         return -1;
+    if (disk->undeletable) {
+        errno = disk->undeletable;
+        return -1;
+    }
     disk->failed_inode = 0;
     if (disk->mode == DISK_FULL)
         disk->mode = DISK_FINE;

@@ -188,13 +188,11 @@ static void a_segment_that_cannot_be_deleted_stops_nothing(void **state)
     assert_true(segments > 2);
     s->settings.jsonl.keep_count = 1;
     s->settings.jsonl.max_size_bytes = 64 << 20;
+    s->disk.undeletable = EPERM;
     assert_int_equal(stream_open(s), SINK_OK);
-    s->disk.mode = DISK_FAILS;
-    s->disk.error = EPERM;
-    s->disk.at = s->disk.calls + 1;
     assert_int_equal(sink_jsonl.push(s->sink), SINK_OK);
     assert_int_equal(stream_check(s).segments, segments);
-    s->disk.mode = DISK_FINE;
+    s->disk.undeletable = 0;
     s->disk.clock_us += 60000000;
     assert_int_equal(sink_jsonl.push(s->sink), SINK_OK);
     assert_int_equal(stream_check(s).segments, 1);
