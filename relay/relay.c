@@ -50,7 +50,7 @@ static int check_settings(const struct relay_settings *settings, struct relay *r
         r->db_path = strdup(database_path(db));
         if (r->once_seq < 0 || !r->db_path) {
             snprintf(message, message_size, "database %s: %s", settings->db_path, sqlite3_errmsg(db));
-            code = EXIT_TEMPORARY;
+            code = r->once_seq < 0 && !database_error_is_temporary((int)-r->once_seq) ? EXIT_PERMANENT : EXIT_TEMPORARY;
         }
     } else if (code == EXIT_DONE && strcmp(r->db_path, database_path(db)) != 0) {
         snprintf(message, message_size, "another database needs a restart");

@@ -89,8 +89,11 @@ int consumer_list_load(sqlite3 *db, struct consumer_list *list)
 {
     const char *db_path = sqlite3_db_filename(db, "main");
     sqlite3_stmt *st = NULL;
+    bool readers;
     *list = (struct consumer_list){0};
-    int rc = sqlite3_prepare_v2(db, cursors_are_a_readers(db) ? sql_cursors : sql_consumers, -1, &st, NULL);
+    int rc = cursors_ask(db, &readers);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, readers ? sql_cursors : sql_consumers, -1, &st, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW)
         rc = add(list, st, db_path) ? SQLITE_OK : SQLITE_NOMEM;
     sqlite3_finalize(st);

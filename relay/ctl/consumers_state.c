@@ -125,8 +125,11 @@ static int remove_row(sqlite3 *db, const struct target *t, struct report *report
 {
     int64_t failed = 0, released = 0, others = 0;
     char was[64];
-    bool owed = !cursors_are_a_readers(db); /* something may be, to somebody, in this database */
-    int rc = owed ? query_int(db, &released, sql_released, "ti", t->name, t->acked_seq) : SQLITE_OK;
+    bool readers;
+    int rc = cursors_ask(db, &readers);
+    bool owed = rc == SQLITE_OK && !readers; /* something may be, to somebody, in this database */
+    if (owed)
+        rc = query_int(db, &released, sql_released, "ti", t->name, t->acked_seq);
     if (owed && rc == SQLITE_OK)
         rc = query_int(db, &others, sql_others, "t", t->name);
     if (owed && rc == SQLITE_OK)

@@ -5,17 +5,25 @@
 #include "query.h"
 #include "schema.h"
 
-static const char sql_ours[] = "SELECT group_concat(name) = '" CONSUMER_OFFSETS_COLUMNS
-                               "' FROM pragma_table_info('consumer_offsets', 'main')";
+static const char sql_readers[] =
+    "SELECT group_concat(name) = '" CONSUMER_OFFSETS_COLUMNS "'"
+    "       AND (SELECT count(*) FROM pragma_table_info('outbox_meta', 'main') WHERE name IN ('name', 'value')) < 2"
+    "  FROM pragma_table_info('consumer_offsets', 'main')";
 
 enum { BUSY_TIMEOUT_MS = 5000 };
 
+int cursors_ask(sqlite3 *db, bool *readers)
+{
+    int64_t yes = 0;
+    int rc = query_int(db, &yes, sql_readers, "");
+    *readers = rc == SQLITE_OK && yes;
+    return rc;
+}
+
 bool cursors_are_a_readers(sqlite3 *db)
 {
-    bool outbox_there = true;
-    int64_t ours = 0;
-    return schema_present(db, &outbox_there) == OUTBOX_OK && !outbox_there &&
-           query_int(db, &ours, sql_ours, "") == SQLITE_OK && ours;
+    bool readers;
+    return cursors_ask(db, &readers) == SQLITE_OK && readers;
 }
 
 /* Asks a question of a database before it is opened for writing, no where it can't be read. */

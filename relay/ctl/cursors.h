@@ -18,7 +18,11 @@ struct cursors {
     struct wal_keeper keeper; /* of own */
 };
 
-/* Whether db has a consumer_offsets of ours and is no outbox; false also where it can't be read. */
+/* Whether db has a consumer_offsets of ours and is no outbox. An SQLite code: a fault may have ended the transaction that
+ * it is asked in, so nothing may be done on a guess. */
+int cursors_ask(sqlite3 *db, bool *readers);
+
+/* The same before anything is done; false also where it can't be read. */
 bool cursors_are_a_readers(sqlite3 *db);
 
 /* For a reader: an existing database, with our tables or without; the reader makes what it needs. EXIT_DONE, else

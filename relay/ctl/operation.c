@@ -48,10 +48,13 @@ int operation_record(sqlite3 *db, const char *action, const char *consumer, int6
                      const char *detail)
 {
     char actor[ACTOR_SIZE];
-    if (cursors_are_a_readers(db))
+    bool readers;
+    int rc = cursors_ask(db, &readers);
+    if (rc == SQLITE_OK && readers)
         return EXIT_DONE;
     operation_actor(actor, sizeof actor);
-    int rc = query_run(db, NULL, sql_record, "itttitt", timestamp_now_us(), actor, action, consumer, seq, key, detail);
+    if (rc == SQLITE_OK)
+        rc = query_run(db, NULL, sql_record, "itttitt", timestamp_now_us(), actor, action, consumer, seq, key, detail);
     return rc == SQLITE_OK ? EXIT_DONE : ctl_fail_sqlite(db, rc, "outbox_audit");
 }
 
