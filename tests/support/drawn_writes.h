@@ -6,6 +6,7 @@
 #ifndef TESTS_DRAWN_WRITES_H
 #define TESTS_DRAWN_WRITES_H
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 
@@ -132,8 +133,18 @@ static inline outbox_value int_value(struct random *r, const char *name)
     }
 }
 
+/* SQLite writes digits by way of long double, which is no longer than a double to some (valgrind): then only the few of
+ * a price come out as anybody else writes them. */
+static inline bool has_long_double(void)
+{
+    volatile long double one = 1, more = one + LDBL_EPSILON;
+    return more != one;
+}
+
 static inline outbox_value real_value(struct random *r, const char *name, bool key)
 {
+    if (!has_long_double())
+        return outbox_real(name, (double)below(r, 100000) / 100);
     double x;
     uint64_t bits = draw(r);
     memcpy(&x, &bits, sizeof x);
